@@ -1,0 +1,222 @@
+"""The final record: what a trial's container leaves in its termination message.
+
+A pod's last scrape is easily lost, and a GPU must not wait for one. So the container rewrites this record at every
+evaluation, and the kubelet carries the last one into the pod's status, where the operator reads it. Kubernetes keeps
+at most 4096 bytes of a termination message.
+"""
+
+import json
+import math
+import statistics
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Final
+
+from tuning_contract.environment import ContractError, Direction, ObjectiveAt
+from tuning_contract.numbers import decode_number, encode_number
+
+RECORD_VERSION: Final = 1
+MAX_RECORD_BYTES: Final = 4096
+MAX_TEXT: Final = 400
+LATE_FRACTION: Final = 0.1
+"""`LateMedian` is the median over the last tenth of the evaluations, at least one of them."""
+
+
+class RecordStatus(StrEnum):
+    """How far the trial came, by its own word."""
+
+    RUNNING = "Running"
+    COMPLETED = "Completed"
+    INFEASIBLE = "Infeasible"
+    INTERRUPTED = "Interrupted"
+
+
+@dataclass(frozen=True)
+class Point:
+    """The objective at one evaluation."""
+
+    step: int
+    value: float
+    """May be NaN or infinite."""
+
+    def to_json(self) -> list[Any]:
+        """Return `[step, value]`, a non-finite value by its name."""
+        return [self.step, encode_number(self.value)]
+
+    @classmethod
+    def from_json(cls, data: object) -> "Point":
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: it is no such pair, or the step is not an integer in [0, 2**53].
+        """
+        if not isinstance(data, list) or len(data) != 2:
+            raise ValueError("a point must be [step, value]")
+        step, value = data
+        if isinstance(step, bool) or not isinstance(step, int) or not 0 <= step <= 2**53:
+            raise ValueError(f"a step must be an integer in [0, 2**53], not {step!r:.60}")
+        return cls(step, decode_number(value))
+
+
+@dataclass(frozen=True)
+class FinalRecord:
+    """One attempt's own account of itself."""
+
+    study_uid: str
+    trial: str
+    attempt: int
+    parameters_hash: str
+    status: RecordStatus
+    best: Point | None = None
+    """The best finite evaluation; None before the first."""
+    last: Point | None = None
+    late_median: float | None = None
+    curve: tuple[Point, ...] = ()
+    """The objective over the whole run, thinned to what fits; steps ascend."""
+    resumed_from: int | None = None
+    """The step of the checkpoint that this attempt went on from; None: it started at step 0."""
+    reason: str = ""
+    """CamelCase, such as `NonFiniteObjective`; empty for a plain result."""
+    message: str = ""
+    """For people; cut to 400 characters."""
+
+    def value_at(self, at: ObjectiveAt) -> Point | None:
+        """Return the evaluation that counts as the trial's result; None where there was none."""
+        if at == "Best":
+            return self.best
+        if at == "Last" or self.last is None or self.late_median is None:
+            return self.last
+        return Point(self.last.step, self.late_median)
+
+    def encode(self) -> bytes:
+        """Return at most 4096 bytes of JSON with a checksum; the curve is thinned until it fits."""
+        record = replace(self, message=self.message[:MAX_TEXT], reason=self.reason[:MAX_TEXT])
+        keep = len(record.curve)
+        while True:
+            text = _with_checksum(replace(record, curve=thinned(record.curve, keep))._body())
+            if len(text) <= MAX_RECORD_BYTES or keep == 0:
+                return text
+            keep = min(keep - 1, keep * (MAX_RECORD_BYTES - 100) // len(text))
+
+    def _body(self) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "v": RECORD_VERSION,
+            "studyUID": self.study_uid,
+            "trial": self.trial,
+            "attempt": self.attempt,
+            "parametersHash": self.parameters_hash,
+            "status": self.status.value,
+            "curve": [point.to_json() for point in self.curve],
+        }
+        if self.best is not None:
+            body["best"] = self.best.to_json()
+        if self.last is not None:
+            body["last"] = self.last.to_json()
+        if self.late_median is not None:
+            body["lateMedian"] = encode_number(self.late_median)
+        if self.resumed_from is not None:
+            body["resumedFrom"] = self.resumed_from
+        if self.reason:
+            body["reason"] = self.reason
+        if self.message:
+            body["message"] = self.message
+        return body
+
+    @classmethod
+    def decode(cls, text: str | bytes) -> "FinalRecord":
+        """Read a termination message. It comes from a user's container: nothing in it is trusted.
+
+        Raises:
+            ContractError: it is not a whole record of this version; the message says what is wrong.
+        """
+        raw = text.encode() if isinstance(text, str) else text
+        if len(raw) > MAX_RECORD_BYTES:
+            raise ContractError(f"the record has {len(raw)} bytes; at most {MAX_RECORD_BYTES} are kept")
+        try:
+            return cls._from_body(_checked_body(raw))
+        except ContractError:
+            raise
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ContractError(f"the record is malformed: {error!r:.200}") from None
+
+    @classmethod
+    def _from_body(cls, body: dict[str, Any]) -> "FinalRecord":
+        attempt = body["attempt"]
+        resumed_from = body.get("resumedFrom")
+        for name, value in (("attempt", attempt), ("resumedFrom", 0 if resumed_from is None else resumed_from)):
+            if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 2**53:
+                raise ValueError(f"{name} must be an integer in [0, 2**53]")
+        late = body.get("lateMedian")
+        return cls(
+            study_uid=_text(body["studyUID"]),
+            trial=_text(body["trial"]),
+            attempt=attempt,
+            parameters_hash=_text(body["parametersHash"]),
+            status=RecordStatus(body["status"]),
+            best=Point.from_json(body["best"]) if "best" in body else None,
+            last=Point.from_json(body["last"]) if "last" in body else None,
+            late_median=None if late is None else decode_number(late),
+            curve=tuple(Point.from_json(point) for point in body["curve"]),
+            resumed_from=resumed_from,
+            reason=_text(body.get("reason", "")),
+            message=_text(body.get("message", "")),
+        )
+
+
+def thinned(curve: Sequence[Point], keep: int) -> tuple[Point, ...]:
+    """Return at most `keep` of the points, evenly spread, the first and the last among them where two fit."""
+    if keep >= len(curve):
+        return tuple(curve)
+    if keep <= 0:
+        return ()
+    if keep == 1:
+        return (curve[-1],)
+    stride = (len(curve) - 1) / (keep - 1)
+    return tuple(curve[round(i * stride)] for i in range(keep))
+
+
+def best_of(points: Sequence[Point], direction: Direction) -> Point | None:
+    """Return the best finite point, the earliest of equals; None where no value is finite."""
+    finite = [point for point in points if math.isfinite(point.value)]
+    if not finite:
+        return None
+    if direction == "Minimize":
+        return min(finite, key=lambda point: point.value)
+    return max(finite, key=lambda point: point.value)
+
+
+def late_median_of(points: Sequence[Point]) -> float | None:
+    """Return the median over the last tenth of the evaluations: less lucky than the best, steadier than the last.
+
+    NaN where one of them is not finite; None where there are no points (playbook: step-to-step variance).
+    """
+    if not points:
+        return None
+    late = [point.value for point in points[-max(1, math.ceil(len(points) * LATE_FRACTION)) :]]
+    return statistics.median(late) if all(map(math.isfinite, late)) else math.nan
+
+
+def _with_checksum(body: dict[str, Any]) -> bytes:
+    text = json.dumps(body, separators=(",", ":"), allow_nan=False)
+    return f'{text[:-1]},"crc":{zlib.crc32(text.encode())}}}'.encode()
+
+
+def _checked_body(raw: bytes) -> dict[str, Any]:
+    head, mark, tail = raw.strip().rpartition(b',"crc":')
+    if not mark or not tail.endswith(b"}"):
+        raise ContractError("the message is not a final record, or it was cut off")
+    text = head + b"}"
+    if not tail[:-1].isdigit() or int(tail[:-1]) != zlib.crc32(text):
+        raise ContractError("the record's checksum does not fit: it was cut off or written by two processes")
+    body = json.loads(text)
+    if not isinstance(body, dict) or body.get("v") != RECORD_VERSION:
+        raise ContractError(f"the record's version is not {RECORD_VERSION}")
+    return body
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"not a text: {value!r:.60}")
+    return value[: MAX_TEXT * 2]
