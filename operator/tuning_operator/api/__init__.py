@@ -1,0 +1,1 @@
+"""The custom resources: pydantic models, their conditions, and the names and labels of everything we create."""

@@ -1,0 +1,63 @@
+"""Names, labels and annotations of what the operator creates: each is spelled once, here.
+
+A name is a function of the study, the trial's index and the attempt, so a retry computes it again and a second create
+is refused by the API server. It carries a hash of the study's uid: a study re-created under its old name never meets
+the old one's objects.
+"""
+
+import hashlib
+from typing import Final
+
+from tuning_operator.api.base import GROUP
+
+LABEL_STUDY: Final = f"{GROUP}/study"
+LABEL_STUDY_UID: Final = f"{GROUP}/study-uid"
+LABEL_TRIAL: Final = f"{GROUP}/trial"
+LABEL_ATTEMPT: Final = f"{GROUP}/attempt"
+ANNOTATION_STUDY: Final = f"{GROUP}/study-name"
+"""The study's full name, where the label carries a shortened one."""
+
+MANAGED_BY: Final = "tuning-operator"
+MAX_NAME: Final = 63
+UID_HASH_LENGTH: Final = 8
+
+
+def uid_hash(uid: str) -> str:
+    """Return 8 hexadecimal digits of the uid's SHA-256."""
+    return hashlib.sha256(uid.encode()).hexdigest()[:UID_HASH_LENGTH]
+
+
+def trial_name(study: str, study_uid: str, index: int) -> str:
+    """Return a TuningTrial's name, at most 63 characters: a DNS label.
+
+    >>> trial_name("digits", "6f1c", 7)
+    'digits-4d482d94-7'
+    """
+    return _with_prefix(study, f"-{uid_hash(study_uid)}-{index}", MAX_NAME)
+
+
+def job_name(study: str, study_uid: str, index: int, attempt: int) -> str:
+    """Return the name of one attempt's Job, at most 63 characters.
+
+    >>> job_name("digits", "6f1c", 7, 1)
+    'digits-4d482d94-7-1'
+    """
+    return _with_prefix(study, f"-{uid_hash(study_uid)}-{index}-{attempt}", MAX_NAME)
+
+
+def study_label(study: str) -> str:
+    """Return the study's name as a label's value: whole where it fits, else cut and hashed.
+
+    >>> study_label("digits")
+    'digits'
+    """
+    if len(study) <= MAX_NAME:
+        return study
+    digest = hashlib.sha256(study.encode()).hexdigest()[:UID_HASH_LENGTH]
+    return f"{study[: MAX_NAME - UID_HASH_LENGTH - 1].rstrip('-._')}-{digest}"
+
+
+def _with_prefix(study: str, suffix: str, limit: int) -> str:
+    # A DNS label has no dots and starts with a letter or digit; a study's name may have dots (a DNS subdomain).
+    prefix = study.replace(".", "-")[: limit - len(suffix)].rstrip("-")
+    return prefix + suffix

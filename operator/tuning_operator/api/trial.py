@@ -1,0 +1,156 @@
+"""TuningTrial: one point of a study's search space, drawn once, trained once, with its result."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from tuning_operator.api.base import Condition, Model, Time
+from tuning_operator.api.study import MAX_HYPERPARAMETERS, ParameterAssignment
+
+
+class TrialPurpose(StrEnum):
+    """Why a trial runs. Only Search trials count for the best value."""
+
+    SEARCH = "Search"
+
+
+class StudyRef(Model):
+    """The study that a trial belongs to."""
+
+    name: str = Field(description="The TuningStudy's name.", max_length=253)
+    uid: str = Field(
+        description="Its uid: a study re-created under the same name has none of the old one's trials.", max_length=63
+    )
+
+
+class TuningTrialSpec(Model):
+    """What is trained. Written once by the operator, before the trial's Job exists; never changed."""
+
+    study_ref: StudyRef = Field(description="The study that this trial belongs to.")
+    purpose: TrialPurpose = Field(TrialPurpose.SEARCH, description="Why this trial runs.")
+    index: int = Field(description="The trial's number in the study: arm + position * arms.", ge=0)
+    arm: int = Field(0, description="The number of the combination of scientific values.", ge=0)
+    position: int = Field(description="The trial's place in its arm's quasi-random sequence.", ge=0)
+    assignments: list[ParameterAssignment] = Field(
+        description="The hyperparameters that exist in this trial, by name, as text.",
+        max_length=MAX_HYPERPARAMETERS,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+    parameters: str = Field(description="The exact JSON text that the container receives.", max_length=16384)
+    parameters_hash: str = Field(
+        description="SHA-256 of that text; the container's record must carry it.", max_length=64
+    )
+    seed: int = Field(description="The root of the trial's own randomness.", ge=0, le=2**31 - 1)
+
+
+class TrialState(StrEnum):
+    """Where a trial stands."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    SUSPENDED = "Suspended"
+    SUCCEEDED = "Succeeded"
+    INFEASIBLE = "Infeasible"
+    FAILED = "Failed"
+    STOPPED = "Stopped"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing more will happen to the trial."""
+        return self in (TrialState.SUCCEEDED, TrialState.INFEASIBLE, TrialState.FAILED, TrialState.STOPPED)
+
+    @property
+    def has_result(self) -> bool:
+        """Whether the trial counts towards maxTrials: infeasible is a result about the search space."""
+        return self in (TrialState.SUCCEEDED, TrialState.INFEASIBLE)
+
+
+class ResultSource(StrEnum):
+    """Where a result was read."""
+
+    RECORD = "Record"
+    PROMETHEUS = "Prometheus"
+
+
+class NonFinite(StrEnum):
+    """A value that JSON cannot hold."""
+
+    NAN = "NaN"
+    INFINITY = "Infinity"
+    MINUS_INFINITY = "-Infinity"
+
+
+class Measurement(Model):
+    """The objective at one evaluation: `value`, or `nonFinite` in its place."""
+
+    value: float | None = Field(None, description="The value, where it is finite.")
+    non_finite: NonFinite | None = Field(
+        None, description="The value, where it is not finite: NaN, Infinity or -Infinity."
+    )
+    step: int | None = Field(None, description="The training step, where known.", ge=0)
+
+
+class TrialResult(Model):
+    """What came of a trial."""
+
+    value: float | None = Field(None, description="The objective as the study counts it, where it is finite.")
+    non_finite: NonFinite | None = Field(None, description="The objective, where it is not finite.")
+    step: int | None = Field(None, description="The training step at which it was measured, where known.", ge=0)
+    best: Measurement | None = Field(None, description="The best finite evaluation.")
+    last: Measurement | None = Field(None, description="The last evaluation.")
+    late_median: Measurement | None = Field(None, description="The median over the last tenth of the evaluations.")
+    curve: str | None = Field(
+        None,
+        description="The objective over the run as JSON [[step, value], …], thinned to what fits.",
+        max_length=4096,
+    )
+    source: ResultSource = Field(
+        description="Record: exact, from the final record. Prometheus: the last sample scraped, perhaps one "
+        "interval old."
+    )
+    sample_age_seconds: float | None = Field(
+        None, description="How old the last sample was when the trial ended; only with source Prometheus.", ge=0
+    )
+
+
+class TrialProgress(Model):
+    """Where a running trial is; refreshed about once a minute."""
+
+    step: int | None = Field(None, description="The last step that Prometheus has seen.", ge=0)
+    value: float | None = Field(None, description="The objective there, where it is finite.")
+    non_finite: NonFinite | None = Field(None, description="The objective there, where it is not finite.")
+    time: Time = Field(description="When it was scraped.")
+
+
+class TuningTrialStatus(Model):
+    """Where the trial stands, and its result."""
+
+    state: TrialState = Field(TrialState.PENDING, description="Where the trial stands.")
+    reason: str | None = Field(None, description="Why, in one CamelCase word.", max_length=128)
+    message: str | None = Field(None, description="Why, for people.", max_length=2048)
+    attempt: int = Field(0, description="The number of the current Job; each retry has a new one.", ge=0)
+    job: str | None = Field(None, description="The current Job's name.", max_length=63)
+    infrastructure_retries: int = Field(
+        0, description="How often the trial was started again after its pod was lost.", ge=0
+    )
+    lost_pods: list[str] = Field(
+        default_factory=list,
+        description="The uids of pods that were lost to infrastructure, as counted.",
+        max_length=128,
+        json_schema_extra={"x-kubernetes-list-type": "set", "items": {"maxLength": 63}},
+    )
+    results_lost: int = Field(0, description="How often the trial ended without a result that could be read.", ge=0)
+    retry_after: Time | None = Field(None, description="The next attempt does not start before this moment.")
+    start_time: Time | None = Field(None, description="When the trial's container first ran.")
+    completion_time: Time | None = Field(None, description="When the trial ended.")
+    resumed_from: int | None = Field(
+        None, description="The step from which the last attempt went on; absent: from step 0.", ge=0
+    )
+    progress: TrialProgress | None = Field(None, description="Where the running trial is.")
+    result: TrialResult | None = Field(None, description="What came of the trial.")
+    conditions: list[Condition] = Field(
+        default_factory=list,
+        description="Succeeded: Unknown until the trial has ended, then True with a result and False without.",
+        max_length=8,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )
