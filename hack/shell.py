@@ -1,0 +1,136 @@
+"""Run commands quietly: what they print goes to a log, of which a failure shows the end."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from hack.paths import logs
+
+TAIL_LINES = 25
+
+_running: set[subprocess.Popen[str]] = set()
+_lock = threading.Lock()
+
+Argument = str | Path
+
+
+class CommandError(RuntimeError):
+    """A command ended badly; the message names it, its log and the last lines it wrote."""
+
+
+def run(
+    *command: Argument,
+    log: str,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: IO[bytes] | IO[str] | None = None,
+    timeout: float | None = None,
+) -> None:
+    """Run a command that takes a while: its output is appended to the log as it comes."""
+    path = logs() / f"{log}.log"
+    with path.open("a") as file:
+        file.write(f"$ {render(command)}\n")
+        file.flush()
+        process = subprocess.Popen(
+            [str(word) for word in command],
+            env=_environment(env),
+            cwd=cwd,
+            stdin=stdin if stdin is not None else subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        code = _wait(process, timeout)
+    if code != 0:
+        raise CommandError(f"{render(command)} ended with {code}; the end of {path}:\n{tail(path)}")
+
+
+def output(
+    *command: Argument,
+    env: Mapping[str, str] | None = None,
+    input: str | None = None,  # noqa: A002 - as in subprocess
+    cwd: Path | None = None,
+    timeout: float | None = None,
+) -> str:
+    """What a short command prints on standard output; a failure carries its standard error."""
+    try:
+        result = subprocess.run(
+            [str(word) for word in command],
+            env=_environment(env),
+            input=input,
+            stdin=subprocess.DEVNULL if input is None else None,
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise CommandError(f"{render(command)}: {error}") from error
+    if result.returncode != 0:
+        raise CommandError(f"{render(command)} ended with {result.returncode}: {result.stderr.strip()}")
+    return result.stdout
+
+
+def succeeds(*command: Argument, env: Mapping[str, str] | None = None, timeout: float = 10) -> bool:
+    """Whether a probe exists, ends in time, and ends well."""
+    try:
+        output(*command, env=env, timeout=timeout)
+    except CommandError:
+        return False
+    return True
+
+
+def tail(path: Path, lines: int = TAIL_LINES) -> str:
+    """The last lines of a file."""
+    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else ""
+
+
+def render(command: Sequence[Argument]) -> str:
+    """A command as one would type it. Secrets travel in environments and files, never in arguments."""
+    return shlex.join(str(word) for word in command)
+
+
+def terminate_children() -> None:
+    """End the commands that other threads still wait for, so that an interrupt ends everything."""
+    with _lock:
+        for process in _running:
+            process.terminate()
+
+
+@contextmanager
+def interrupts_end_everything() -> Iterator[None]:
+    """Treat SIGTERM as Ctrl-C, and on either leave no command behind."""
+    previous = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    except BaseException:
+        terminate_children()
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _wait(process: subprocess.Popen[str], timeout: float | None) -> int:
+    with _lock:
+        _running.add(process)
+    try:
+        return process.wait(timeout)
+    except BaseException:
+        process.terminate()
+        process.wait(10)
+        raise
+    finally:
+        with _lock:
+            _running.discard(process)
+
+
+def _environment(changes: Mapping[str, str] | None) -> dict[str, str] | None:
+    return None if changes is None else {**os.environ, **changes}
