@@ -119,7 +119,7 @@ class ControlPlane:
         """Run kubectl, as cluster-admin or as `user`; with `check`, a failure raises what kubectl said."""
         credentials = self.kubeconfig if user is None else self.kubeconfig_for(user, groups)
         # A discovery cache of another server that had this port would mislead.
-        options = ["--kubeconfig", credentials, "--cache-dir", self.folder / "kubectl-cache"]
+        options: list[str | Path] = ["--kubeconfig", credentials, "--cache-dir", self.folder / "kubectl-cache"]
         command = [self.kubectl_path, *options, *arguments]
         result = subprocess.run(
             [str(word) for word in command],

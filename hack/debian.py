@@ -29,11 +29,12 @@ class Base:
     suite: str
     packages: tuple[str, ...]
     changes: tuple[str, ...] = ()
+    hooks: tuple[str, ...] = ()
 
     @property
     def reference(self) -> str:
         """The image's name."""
-        tag = hash_of(self.suite, *self.packages, *self.changes)
+        tag = hash_of(self.suite, *self.packages, *self.changes, *self.hooks)
         return f"localhost/tuning-operator/{self.name}:{tag}"
 
     def ensure(self, engine: Engine) -> str:
@@ -51,12 +52,16 @@ class Base:
         with tempfile.TemporaryDirectory(dir=cache(), prefix="rootfs-") as folder:
             archive = Path(folder) / "rootfs.tar"
             shell.run(
-                *mmdebstrap(self.suite, self.packages, archive, apt_settings()), mirror(), log=f"debian-{self.name}"
+                *mmdebstrap(self.suite, self.packages, archive, apt_settings(), self.hooks),
+                mirror(),
+                log=f"debian-{self.name}",
             )
             engine.import_rootfs(archive, self.reference, self.changes)
 
 
-def mmdebstrap(suite: str, packages: Sequence[str], archive: Path, settings: Sequence[str]) -> list[str]:
+def mmdebstrap(
+    suite: str, packages: Sequence[str], archive: Path, settings: Sequence[str], hooks: Sequence[str] = ()
+) -> list[str]:
     """The command that makes a root file system, but for the mirror; the image names only the public mirror."""
     sources = f"deb {DEFAULT_MIRROR} {suite} main"
     return [
@@ -67,6 +72,7 @@ def mmdebstrap(suite: str, packages: Sequence[str], archive: Path, settings: Seq
         *(f"--aptopt={setting}" for setting in settings),
         f"--customize-hook=echo '{sources}' > \"$1/etc/apt/sources.list\"",
         '--customize-hook=rm -f "$1/etc/apt/apt.conf.d/99mmdebstrap" "$1/etc/resolv.conf" "$1/etc/hostname"',
+        *(f"--customize-hook={hook}" for hook in hooks),
         suite,
         str(archive),
     ]

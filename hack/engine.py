@@ -149,7 +149,6 @@ def install() -> None:
             log="apt",
             env={"DEBIAN_FRONTEND": "noninteractive"},
         )  # fmt: skip
-    Path("/lib/modules").mkdir(exist_ok=True)  # kind mounts it, and a kernel without modules lacks it
 
 
 def podman_environment() -> dict[str, str]:

@@ -37,7 +37,7 @@ def run(steps: Sequence[Step]) -> None:
 
 def say(text: str) -> None:
     """Print one line."""
-    console.print(text, markup=False)
+    console.print(text, markup=False, emoji=False, soft_wrap=True)
 
 
 def duration(seconds: float) -> str:

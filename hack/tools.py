@@ -17,6 +17,7 @@ _PACKAGES = {
     "kubernetes": "./kubernetes",
     "coredns": "./coredns",
     "pause": "./pause",
+    "kubectl": "k8s.io/kubernetes/cmd/kubectl",
     "kind": "sigs.k8s.io/kind",
     "helm": "helm.sh/helm/v3/cmd/helm",
 }
@@ -37,8 +38,10 @@ class Binaries:
 
     @property
     def kubectl(self) -> Path:
-        """The same binary, by the name that makes it kubectl."""
-        return made(self.folder / "kubectl", lambda path: path.symlink_to(self.kubernetes.relative_to(self.folder)))
+        """kubectl: the same binary by that name, or alone where nothing else of Kubernetes is needed."""
+        if (self.folder / "kubernetes").exists():
+            return made(self.folder / "kubectl", lambda path: path.symlink_to("kubernetes"))
+        return self._built("kubectl")
 
     @property
     def kind(self) -> Path:
