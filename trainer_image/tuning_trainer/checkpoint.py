@@ -1,0 +1,61 @@
+"""Checkpoints that are either whole or not there.
+
+A pod can be killed between any two instructions, and so can its node. A file is therefore written beside its place,
+forced to the disk, and renamed into place; the directory is forced to the disk as well, since the name is in there.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+LAST: Final = "last.pt"
+BEST: Final = "best.pt"
+FORMAT: Final = 1
+
+
+class CheckpointStore:
+    """The checkpoints of one trial, in a directory that its attempts share one after the other."""
+
+    def __init__(self, directory: Path, identity: str, say: Callable[[str], None]) -> None:
+        """Use `directory`, which is made if need be; checkpoints of another `identity` are not resumed from."""
+        self._directory = directory
+        self._identity = identity
+        self._say = say
+        directory.mkdir(parents=True, exist_ok=True)
+
+    def save(self, name: str, contents: dict[str, Any]) -> None:
+        """Replace the checkpoint `name` by one with these contents, atomically."""
+        path = self._directory / name
+        beside = path.with_suffix(".partial")
+        with beside.open("wb") as file:
+            torch.save({"format": FORMAT, "identity": self._identity, **contents}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+        self._force_names_to_disk()
+
+    def load(self, name: str = LAST) -> dict[str, Any] | None:
+        """Return a checkpoint's contents; None where it is absent, unreadable or another run's, and say which."""
+        path = self._directory / name
+        if not path.exists():
+            return None
+        try:
+            # weights_only: a checkpoint is data; it must not be able to run code.
+            contents: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # PyTorch raises whatever its reader met: pickle, zip, EOF, Unicode errors
+            self._say(f"{path} cannot be read ({error!r:.200}): starting at step 0")
+            return None
+        if contents.get("format") != FORMAT or contents.get("identity") != self._identity:
+            self._say(f"{path} is of a run with other parameters or another seed: starting at step 0")
+            return None
+        return contents
+
+    def _force_names_to_disk(self) -> None:
+        descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,290 @@
+"""How a trial tells the operator how it fares, for this trainer and for anybody's own.
+
+    reporter = Reporter.from_env()
+    for step in …:
+        …
+        reporter.report(step, {"validation_loss": loss, "validation_error": error})
+    reporter.complete()
+
+Each report goes two ways. Prometheus scrapes it, for curves and dashboards. And it is written into the termination
+message, as a final record that the operator reads from the pod's status, so that a result is exact although the last
+scrape came too early or never.
+
+Copy this file and the package tuning_contract into an image, and install prometheus_client; nothing else is needed.
+"""
+
+import os
+import re
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from tuning_contract import CONTRACT_VERSION
+from tuning_contract.environment import ContractError, TrialEnvironment, parameters_hash
+from tuning_contract.metrics import TRIAL_INFO, TRIAL_OBJECTIVE, TRIAL_STEP, series_of
+from tuning_contract.record import FinalRecord, Point, RecordStatus, best_of, late_median_of, thinned
+
+MAX_LINGER_SECONDS: Final = 300.0
+"""Longer than two intervals of any sensible scrape configuration; a GPU must not wait for a broken one."""
+
+MAX_CURVE_POINTS: Final = 700
+"""More than ever fit into a record (4096 bytes at 6 or more a point); spares encoding a long curve to no purpose."""
+
+_RESERVED: Final = (TRIAL_STEP, TRIAL_OBJECTIVE, TRIAL_INFO)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One evaluation: what a scrape sees, all of it or nothing."""
+
+    step: int
+    objective: float
+    metrics: Mapping[str, float]
+
+
+class TrialCollector(Collector):
+    """Exports the latest evaluation.
+
+    Separate gauges, set one after the other, would let a scrape pair a step with the values of the step before.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._snapshot: Snapshot | None = None
+
+    def publish(self, snapshot: Snapshot) -> None:
+        """Let scrapes see this evaluation from now on."""
+        with self._lock:
+            self._snapshot = snapshot
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield the series of one scrape; before the first evaluation only the contract's version."""
+        with self._lock:
+            snapshot = self._snapshot
+        info = GaugeMetricFamily(TRIAL_INFO, "Version of the contract between operator and trial.", labels=["version"])
+        info.add_metric([str(CONTRACT_VERSION)], 1)
+        yield info
+        if snapshot is None:
+            return
+        yield GaugeMetricFamily(TRIAL_STEP, "Training steps done at the latest evaluation.", snapshot.step)
+        yield GaugeMetricFamily(TRIAL_OBJECTIVE, "The study's objective at that step.", snapshot.objective)
+        for name, value in snapshot.metrics.items():
+            yield GaugeMetricFamily(series_of(name), f"{name} at that step.", value)
+
+
+class RecordFile:
+    """The termination message, rewritten in place: the kubelet bind-mounts the file, so it cannot be renamed over."""
+
+    def __init__(self, path: str, say: Callable[[str], None] = _say) -> None:
+        """Open the file, which the kubelet has made. Where it cannot be written, say so once and go on without it."""
+        self._say = say
+        self._descriptor: int | None = None
+        try:
+            self._descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        except OSError as error:
+            say(f"no final record, the result rests on Prometheus alone: {error}")
+
+    def write(self, record: bytes) -> None:
+        """Replace the whole content.
+
+        A process may be killed at any point. So a shorter record is padded with spaces to the length of the one before
+        and put over it in one write; only then is the file cut. In between it holds the new record and blanks.
+        """
+        if self._descriptor is None:
+            return
+        try:
+            padded = record.ljust(os.fstat(self._descriptor).st_size)
+            if os.pwrite(self._descriptor, padded, 0) < len(padded):
+                raise OSError("no space left for the record")
+            os.ftruncate(self._descriptor, len(record))
+        except OSError as error:
+            self._say(f"the final record cannot be written any more, the result rests on Prometheus alone: {error}")
+            self.close()
+
+    def close(self) -> None:
+        """Write no more; the file keeps what it holds."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+class Reporter:
+    """One attempt's voice. Its methods may be called from any thread."""
+
+    def __init__(
+        self,
+        trial: TrialEnvironment,
+        *,
+        collector: TrialCollector | None = None,
+        record_file: RecordFile | None = None,
+        linger_seconds: float = 0.0,
+        stop: threading.Event | None = None,
+    ) -> None:
+        """Report to what is given; with neither collector nor file it only keeps the curve, as on a laptop.
+
+        `linger_seconds` (0 to 300): how long the metrics stay up after the end, for images without a record. `stop`
+        ends that early; let a SIGTERM handler set it.
+        """
+        self._trial = trial
+        self._collector = collector
+        self._record_file = record_file
+        self._linger_seconds = min(max(linger_seconds, 0.0), MAX_LINGER_SECONDS)
+        self._stop = stop or threading.Event()
+        self._lock = threading.Lock()
+        self._curve: list[Point] = []
+        self._best: Point | None = None
+        self._resumed_from: int | None = None
+        self._write(RecordStatus.RUNNING)
+
+    @classmethod
+    def from_env(
+        cls,
+        env: Mapping[str, str] = os.environ,
+        *,
+        linger_seconds: float = 0.0,
+        stop: threading.Event | None = None,
+        say: Callable[[str], None] = _say,
+    ) -> "Reporter":
+        """Return the reporter of the trial that this container is, its metrics server running.
+
+        Raises:
+            ContractError: the operator's variables are absent or malformed.
+        """
+        trial = TrialEnvironment.from_env(env)
+        collector = TrialCollector()
+        serve(collector, trial.metrics_port, say)
+        return cls(
+            trial,
+            collector=collector,
+            record_file=RecordFile(trial.termination_log, say),
+            linger_seconds=linger_seconds,
+            stop=stop,
+        )
+
+    @property
+    def best(self) -> Point | None:
+        """The best finite evaluation so far, this one included; None before the first."""
+        return self._best
+
+    def report(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Tell of one evaluation.
+
+        Args:
+            step: training steps done; more than at the last report.
+            metrics: values by name; the study's objective is one of them. NaN and infinities are reported as such.
+
+        Raises:
+            ContractError: the objective is not among the metrics.
+            ValueError: the step does not ascend, or a name cannot be a Prometheus metric.
+        """
+        snapshot = self._checked(step, metrics)
+        with self._lock:
+            if self._curve and step <= self._curve[-1].step:
+                raise ValueError(f"steps must ascend: {step} after {self._curve[-1].step}")
+            point = Point(step, snapshot.objective)
+            self._curve.append(point)
+            self._best = best_of([p for p in (self._best, point) if p is not None], self._trial.direction)
+            self._write(RecordStatus.RUNNING)
+            if self._collector is not None:
+                self._collector.publish(snapshot)
+
+    def complete(self) -> None:
+        """Tell that the training came to its planned end. Exit with code 0 afterwards."""
+        self._finish(RecordStatus.COMPLETED)
+
+    def infeasible(self, reason: str, message: str) -> None:
+        """Tell that these parameters cannot be trained with. Exit with 100 (diverged) or 101 (out of memory).
+
+        Args:
+            reason: CamelCase, such as `NonFiniteObjective`.
+            message: for people.
+        """
+        self._finish(RecordStatus.INFEASIBLE, reason, message)
+
+    def interrupted(self, message: str = "") -> None:
+        """Tell that somebody stopped the attempt and that the trial can go on. Exit with 143 afterwards."""
+        with self._lock:
+            self._write(RecordStatus.INTERRUPTED, "Interrupted", message)
+
+    def failed(self, reason: str, message: str) -> None:
+        """Leave a word for people before exiting with an error. The record stays `Running`: there is no result."""
+        with self._lock:
+            self._write(RecordStatus.RUNNING, reason, message)
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint must hold so that a resumed attempt's record tells of the whole trial."""
+        with self._lock:
+            return {"steps": [point.step for point in self._curve], "values": [point.value for point in self._curve]}
+
+    def restore(self, state: Mapping[str, Sequence[Any]], resumed_from: int) -> None:
+        """Take up the curve of the attempt before, up to the checkpoint of step `resumed_from`.
+
+        Its last evaluation is not exported again: Prometheus has it from that attempt.
+        """
+        with self._lock:
+            self._curve = [Point(step, value) for step, value in zip(state["steps"], state["values"], strict=True)]
+            self._best = best_of(self._curve, self._trial.direction)
+            self._resumed_from = resumed_from
+            self._write(RecordStatus.RUNNING)
+
+    def _checked(self, step: int, metrics: Mapping[str, float]) -> Snapshot:
+        for name in metrics:
+            if not re.fullmatch(r"[a-zA-Z0-9_]+", name) or series_of(name) in _RESERVED:
+                raise ValueError(f"{name!r:.60} cannot be a metric: letters, digits and _, not step or objective")
+        if self._trial.metric not in metrics:
+            raise ContractError(f"the objective {self._trial.metric!r:.60} is not among {', '.join(metrics)}")
+        values = {name: float(value) for name, value in metrics.items()}
+        return Snapshot(step, values[self._trial.metric], values)
+
+    def _finish(self, status: RecordStatus, reason: str = "", message: str = "") -> None:
+        with self._lock:
+            self._write(status, reason, message)
+        if self._collector is not None:
+            self._stop.wait(self._linger_seconds)
+
+    def _write(self, status: RecordStatus, reason: str = "", message: str = "") -> None:
+        if self._record_file is None:
+            return
+        record = FinalRecord(
+            study_uid=self._trial.study_uid,
+            trial=self._trial.trial,
+            attempt=self._trial.attempt,
+            parameters_hash=parameters_hash(self._trial.parameters_json),
+            status=status,
+            best=self._best,
+            last=self._curve[-1] if self._curve else None,
+            late_median=late_median_of(self._curve),
+            curve=thinned(self._curve, MAX_CURVE_POINTS),
+            resumed_from=self._resumed_from,
+            reason=reason,
+            message=message,
+        )
+        self._record_file.write(record.encode())
+
+
+def serve(collector: Collector, port: int, say: Callable[[str], None] = _say) -> int | None:
+    """Serve the collector's metrics over HTTP from a daemon thread, on IPv6 and IPv4.
+
+    The server answers on every path, so also on the one that the study names. Returns the port, chosen by the system
+    where `port` is 0. Where the port cannot be had, says so and returns None: the final record still has the result.
+    """
+    registry = CollectorRegistry()
+    registry.register(collector)
+    address = "::" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104 - Prometheus comes from another pod
+    try:
+        server, _ = start_http_server(port, addr=address, registry=registry)
+    except (OSError, OverflowError) as error:
+        say(f"no metrics on port {port}: {error}")
+        return None
+    return int(server.server_port)
