@@ -1,18 +1,25 @@
 """TuningStudy: one question to answer by training, its search space and its budget; and what came of it."""
 
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from tuning_contract.metrics import DEFAULT_PATH, DEFAULT_PORT
 from tuning_operator.api.base import Condition, Model, Time
+from tuning_operator.api.rules import validated_by
+from tuning_operator.api.study_rules import DURATION_RULES, HYPERPARAMETER_RULES, SPACE_RULES, SPEC_RULES
 
 MAX_HYPERPARAMETERS = 32
 MAX_VALUES = 32
 NAME_PATTERN = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
 DURATION_PATTERN = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"
 TOP_TRIALS = 10
+LARGEST_BOUND = 1e300  # so that the width of a range is a finite number too
+
+ValueText = Annotated[str, Field(max_length=128)]
+LabelText = Annotated[str, Field(max_length=63)]
+AnnotationText = Annotated[str, Field(max_length=65536)]
 
 
 class GoalKind(StrEnum):
@@ -116,17 +123,18 @@ class When(Model):
         pattern=NAME_PATTERN,
         max_length=63,
     )
-    values: list[str] = Field(
+    values: list[ValueText] = Field(
         description="This hyperparameter exists where the other one has one of these values.",
         min_length=1,
         max_length=MAX_VALUES,
-        json_schema_extra={"x-kubernetes-list-type": "set", "items": {"maxLength": 128}},
+        json_schema_extra={"x-kubernetes-list-type": "set"},
     )
 
 
 class Hyperparameter(Model):
-    """One hyperparameter: its role in the question and its domain. Which of the domain's "
-    "fields it has depends on type and role."""
+    """One hyperparameter: its role in the question and its domain, whose fields depend on role and type."""
+
+    model_config = ConfigDict(json_schema_extra=validated_by(*HYPERPARAMETER_RULES))
 
     name: str = Field(
         description="The hyperparameter's name, unique in the study.", pattern=NAME_PATTERN, max_length=63
@@ -145,17 +153,21 @@ class Hyperparameter(Model):
         description="Scientific: the question is about its effect. Nuisance: it is optimised over, so that the "
         "scientific values are compared fairly. Fixed: it stays as it is, and the conclusion holds for that value only."
     )
-    low: float | None = Field(None, description="The smallest value, for a Float or Integer range.")
-    high: float | None = Field(None, description="The largest value, for a Float or Integer range.")
+    low: float | None = Field(
+        None, description="The smallest value, for a Float or Integer range.", ge=-LARGEST_BOUND, le=LARGEST_BOUND
+    )
+    high: float | None = Field(
+        None, description="The largest value, for a Float or Integer range.", ge=-LARGEST_BOUND, le=LARGEST_BOUND
+    )
     scale: Scale | None = Field(
         None, description="How the range is searched; Log needs low > 0. Default: Linear. Only with low and high."
     )
-    values: list[str] | None = Field(
+    values: list[ValueText] | None = Field(
         None,
         description="The values of a Categorical, as strings; valueType says how the container receives them.",
         min_length=1,
         max_length=MAX_VALUES,
-        json_schema_extra={"x-kubernetes-list-type": "set", "items": {"maxLength": 128}},
+        json_schema_extra={"x-kubernetes-list-type": "set"},
     )
     value: str | None = Field(None, description="The value of a Fixed hyperparameter, as a string.", max_length=128)
     value_type: ValueType | None = Field(
@@ -217,7 +229,7 @@ class Budget(Model):
 
     max_trials: int = Field(
         description="How many trials with a result (an infeasible one is a result) the study needs. Raising it on a "
-        "finished study continues it; it cannot be lowered.",
+        "finished study continues it; it cannot be lowered below the number of trials that were started.",
         ge=1,
         le=10_000,
     )
@@ -240,6 +252,7 @@ class Budget(Model):
         "the clock stands still while the study is suspended. Running trials are then stopped by SIGTERM.",
         pattern=DURATION_PATTERN,
         max_length=32,
+        json_schema_extra=validated_by(*DURATION_RULES),
     )
     max_infrastructure_retries: int = Field(
         5,
@@ -278,8 +291,10 @@ class Checkpoint(Model):
 class TemplateMetadata(Model):
     """Labels and annotations of the trial's pods."""
 
-    labels: dict[str, str] | None = Field(None, description="Labels of the pod; those of tuning-operator.dev are ours.")
-    annotations: dict[str, str] | None = Field(None, description="Annotations of the pod.")
+    labels: dict[str, LabelText] | None = Field(
+        None, description="Labels of the pod; those of tuning-operator.dev are ours.", max_length=64
+    )
+    annotations: dict[str, AnnotationText] | None = Field(None, description="Annotations of the pod.", max_length=64)
 
 
 class PodTemplate(Model):
@@ -313,13 +328,19 @@ class TrialTemplate(Model):
 class TuningStudySpec(Model):
     """The question, the search space, the budget, and how a trial runs."""
 
+    model_config = ConfigDict(json_schema_extra=validated_by(*SPEC_RULES))
+
     goal: Goal | None = Field(None, description="What this study is to find out.")
     objective: Objective = Field(description="What is measured, and which way is better.")
     hyperparameters: list[Hyperparameter] = Field(
         description="The search space: every hyperparameter with its role and its domain.",
         min_length=1,
         max_length=MAX_HYPERPARAMETERS,
-        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"],
+            **validated_by(*SPACE_RULES),
+        },
     )
     search: Search = Field(default_factory=Search, description="How the search space is explored.")
     budget: Budget = Field(description="How much may be spent.")
@@ -338,6 +359,7 @@ class TrialCounts(Model):
     total: int = Field(0, description="All trials that were ever created.", ge=0)
     pending: int = Field(0, description="Waiting for their pod to start.", ge=0)
     running: int = Field(0, description="Training now.", ge=0)
+    suspended: int = Field(0, description="Waiting for the suspended study to go on.", ge=0)
     succeeded: int = Field(0, description="With a result.", ge=0)
     infeasible: int = Field(0, description="Diverged or out of memory: a result about the search space.", ge=0)
     failed: int = Field(0, description="Ended by an error; they count towards maxFailedTrials.", ge=0)

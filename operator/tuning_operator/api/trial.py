@@ -1,11 +1,17 @@
 """TuningTrial: one point of a study's search space, drawn once, trained once, with its result."""
 
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from tuning_operator.api.base import Condition, Model, Time
+from tuning_operator.api.rules import Reason, Rule, validated_by
 from tuning_operator.api.study import MAX_HYPERPARAMETERS, ParameterAssignment
+
+Uid = Annotated[str, Field(max_length=63)]
+
+SPEC_RULES = (Rule("self == oldSelf", "a trial is written once: change the study instead", reason=Reason.FORBIDDEN),)
 
 
 class TrialPurpose(StrEnum):
@@ -25,6 +31,8 @@ class StudyRef(Model):
 
 class TuningTrialSpec(Model):
     """What is trained. Written once by the operator, before the trial's Job exists; never changed."""
+
+    model_config = ConfigDict(json_schema_extra=validated_by(*SPEC_RULES))
 
     study_ref: StudyRef = Field(description="The study that this trial belongs to.")
     purpose: TrialPurpose = Field(TrialPurpose.SEARCH, description="Why this trial runs.")
@@ -133,11 +141,11 @@ class TuningTrialStatus(Model):
     infrastructure_retries: int = Field(
         0, description="How often the trial was started again after its pod was lost.", ge=0
     )
-    lost_pods: list[str] = Field(
+    lost_pods: list[Uid] = Field(
         default_factory=list,
         description="The uids of pods that were lost to infrastructure, as counted.",
         max_length=128,
-        json_schema_extra={"x-kubernetes-list-type": "set", "items": {"maxLength": 63}},
+        json_schema_extra={"x-kubernetes-list-type": "set"},
     )
     results_lost: int = Field(0, description="How often the trial ended without a result that could be read.", ge=0)
     retry_after: Time | None = Field(None, description="The next attempt does not start before this moment.")

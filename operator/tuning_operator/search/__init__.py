@@ -1,0 +1,1 @@
+"""Pure: search spaces and the points that a study tries. No cluster, clock, network or global randomness."""

@@ -1,0 +1,77 @@
+"""Whether a study can run: what the API server cannot check, each refusal with what to change."""
+
+from collections.abc import Sequence
+from itertools import combinations
+
+from tuning_operator.api.study import Hyperparameter, TuningStudySpec
+from tuning_operator.search.arms import arms_of
+from tuning_operator.study.durations import parse_duration
+from tuning_operator.study.snapshot import Snapshot
+
+
+class Refused(Exception):  # noqa: N818 - it is a verdict and not an error of the program
+    """The study cannot run as it is."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+def check(snapshot: Snapshot) -> None:
+    """Check a study before anything of it runs, and again whenever it changes.
+
+    Raises:
+        Refused: with the condition's reason, and a message that says what to change.
+    """
+    study = snapshot.study
+    check_specification(study.spec)
+    accepted = study.status.template_hash
+    if accepted is not None and accepted != study.template_hash:
+        raise Refused(
+            "TemplateChanged",
+            "spec.trial was changed after the study was accepted; trials of one study must be comparable: "
+            "restore it, or create a new study",
+        )
+    if snapshot.dry_run_error is not None:
+        raise Refused("TemplateInvalid", f"the API server refuses a trial's Job: {snapshot.dry_run_error}")
+
+
+def check_specification(spec: TuningStudySpec) -> None:
+    """Check what follows from the specification alone.
+
+    Raises:
+        Refused: see `check`.
+    """
+    try:
+        arms_of(spec)
+    except ValueError as error:
+        raise Refused("SearchSpaceInvalid", f"spec.hyperparameters: {error}") from None
+    for one, other in combinations(spec.hyperparameters, 2):
+        if one.parameter_name == other.parameter_name and not _exclude_each_other(one, other):
+            raise Refused(
+                "ParameterAmbiguous",
+                f"hyperparameters {one.name} and {other.name} both set the parameter {one.parameter_name}, and both "
+                "can exist in one trial: give them `when` on the same hyperparameter with different values",
+            )
+    _check_container(spec)
+    if spec.budget.max_duration is not None and parse_duration(spec.budget.max_duration).total_seconds() <= 0:
+        raise Refused("BudgetInvalid", "spec.budget.maxDuration must be longer than nothing")
+
+
+def _exclude_each_other(one: Hyperparameter, other: Hyperparameter) -> bool:
+    if one.when is None or other.when is None or one.when.name != other.when.name:
+        return False
+    return not set(one.when.values) & set(other.when.values)
+
+
+def _check_container(spec: TuningStudySpec) -> None:
+    containers = spec.trial.template.spec.get("containers")
+    if not isinstance(containers, Sequence) or not containers:
+        raise Refused("TemplateInvalid", "spec.trial.template.spec.containers must have at least one container")
+    names = [c.get("name") for c in containers if isinstance(c, dict)]
+    if spec.trial.container is not None and spec.trial.container not in names:
+        raise Refused(
+            "TemplateInvalid",
+            f"spec.trial.container is {spec.trial.container}; the template has {', '.join(map(str, names))}",
+        )

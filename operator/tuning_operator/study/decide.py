@@ -1,0 +1,168 @@
+"""decide(snapshot) -> Decision: the page that says what a study does next.
+
+Pure: the same snapshot gives the same decision, so a crash between any two writes, a second operator for a moment, or
+an event seen twice changes nothing. Nothing here depends on what was decided before; the API server's objects are all
+the memory that there is.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from tuning_contract.environment import parameter_text, parameters_hash
+from tuning_operator.api import names
+from tuning_operator.api.study import ParameterAssignment
+from tuning_operator.api.trial import StudyRef, TrialState, TuningTrialSpec
+from tuning_operator.search.arms import Arm, arms_of, trial_index
+from tuning_operator.search.quasi_random import suggest
+from tuning_operator.study import acceptance, starting
+from tuning_operator.study.budget import Outcome, OutcomeKind, next_positions, outcome_of, used_time, wound
+from tuning_operator.study.conditions import is_true
+from tuning_operator.study.decision import Decision, Event, NewJob, NewTrial, TrialStatusWrite
+from tuning_operator.study.durations import parse_duration
+from tuning_operator.study.snapshot import Snapshot, StudyView, TrialView
+from tuning_operator.study.status import ACCEPTED, FAILED, SUCCEEDED, Findings, study_status
+from tuning_operator.study.trials import Halt, TrialStep, advance
+
+BLOCKED_LOOK = timedelta(seconds=10)
+"""How often a study whose pods cannot start is looked at again, for causes that no watch reports."""
+
+
+def decide(snapshot: Snapshot) -> Decision:
+    """Return what is to be done now."""
+    if snapshot.study.deleting:
+        # The garbage collector removes trials, Jobs and pods by their owner references.
+        return Decision()
+    try:
+        acceptance.check(snapshot)
+        refusal = None
+    except acceptance.Refused as refused:
+        refusal = (refused.reason, refused.message)
+    looks = [_Look(trial, advance(snapshot, trial, _halt(snapshot, refusal))) for trial in snapshot.trials.values()]
+    return _Plan(snapshot, refusal, looks).decision()
+
+
+@dataclass(frozen=True)
+class _Look:
+    """A trial, and what a look at it came to."""
+
+    trial: TrialView
+    step: TrialStep
+
+    @property
+    def after(self) -> TrialView:
+        """The trial with the status that this decision gives it."""
+        return replace(self.trial, status=self.step.status)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    snapshot: Snapshot
+    refusal: tuple[str, str] | None
+    looks: Sequence[_Look]
+
+    def decision(self) -> Decision:
+        snapshot, study = self.snapshot, self.snapshot.study
+        after = [look.after for look in self.looks]
+        used = used_time(study.status.duration, snapshot.now)
+        outcome = outcome_of(study, [(t.spec, t.status) for t in after], used)
+        active = [t for t in after if not t.status.state.is_finished]
+        obstacle = starting.obstacle_of(snapshot, (t.name for t in active))
+        goes_on = self.refusal is None and outcome is None and not study.spec.suspend
+        may_start = goes_on and (obstacle is None or not obstacle.blocks)
+        new_trials = self._new_trials(after, len(active)) if may_start else ()
+        start_time = study.status.start_time or min((t.created for t in after), default=None)
+        clock = wound(study.status.duration, goes_on and bool(after), start_time, snapshot.now)
+        findings = Findings(self.refusal, outcome, obstacle, clock, start_time)
+        status = study_status(snapshot, after, findings)
+        return Decision(
+            trial_statuses=tuple(
+                TrialStatusWrite(look.trial, look.step.status)
+                for look in self.looks
+                if look.step.status != look.trial.status
+            ),
+            new_trials=new_trials,
+            new_jobs=tuple(
+                NewJob(look.after, look.step.status.attempt) for look in self.looks if look.step.start and may_start
+            ),
+            deletions=tuple(look.step.deletion for look in self.looks if look.step.deletion is not None),
+            expiries=tuple(look.step.expiry for look in self.looks if look.step.expiry is not None),
+            study_status=status if status != study.status else None,
+            events=(*_of_study(snapshot, findings), *(event for look in self.looks for event in look.step.events)),
+            questions=frozenset(look.trial.name for look in self.looks if look.step.asks),
+            look_again_after=self._look_again(used, obstacle, goes_on),
+        )
+
+    def _new_trials(self, after: Sequence[TrialView], active: int) -> tuple[NewTrial, ...]:
+        spec = self.snapshot.study.spec
+        arms = arms_of(spec)
+        free = spec.budget.parallel_trials - active
+        chosen = next_positions(arms, [(t.spec, t.status) for t in after], spec.budget.max_trials, free)
+        return tuple(new_trial(self.snapshot.study, arm, position, len(arms)) for arm, position in chosen)
+
+    def _look_again(self, used: timedelta, obstacle: starting.Obstacle | None, goes_on: bool) -> timedelta | None:
+        waits = [look.step.look_again_after for look in self.looks if look.step.look_again_after is not None]
+        if obstacle is not None:
+            waits.append(BLOCKED_LOOK)
+        limit = self.snapshot.study.spec.budget.max_duration
+        if goes_on and limit is not None:
+            waits.append(max(parse_duration(limit) - used, timedelta(0)))
+        return min(waits, default=None)
+
+
+def new_trial(study: StudyView, arm: Arm, position: int, arms: int) -> NewTrial:
+    """Return the trial at a place of an arm's sequence: a function of the study and the place alone."""
+    suggestion = suggest(study.spec, arm, position)
+    index = trial_index(arm.number, position, arms)
+    text = suggestion.parameters_json
+    spec = TuningTrialSpec(
+        study_ref=StudyRef(name=study.name, uid=study.uid),
+        index=index,
+        arm=arm.number,
+        position=position,
+        assignments=[ParameterAssignment(name=n, value=parameter_text(v)) for n, v in suggestion.assignment.items()],
+        parameters=text,
+        parameters_hash=parameters_hash(text),
+        seed=suggestion.seed,
+    )
+    return NewTrial(names.trial_name(study.name, study.uid, index), spec)
+
+
+def _halt(snapshot: Snapshot, refusal: tuple[str, str] | None) -> Halt | None:
+    """Return why running trials must end now; None while they may run.
+
+    A study that is refused after it was accepted starts nothing more, but what runs is left to end.
+    """
+    study = snapshot.study
+    used = used_time(study.status.duration, snapshot.now)
+    finished = [(t.spec, t.status) for t in snapshot.trials.values()]
+    outcome = outcome_of(study, finished, used)
+    if outcome is not None:
+        return Halt(TrialState.STOPPED, outcome.reason, outcome.message)
+    if study.spec.suspend:
+        return Halt(TrialState.SUSPENDED, "StudySuspended", "spec.suspend is true.")
+    return None
+
+
+def _of_study(snapshot: Snapshot, findings: Findings) -> Iterable[Event]:
+    """Events for what has changed since the last status."""
+    before = snapshot.study.status
+    if findings.refusal is not None:
+        if not any(c.type == ACCEPTED and c.reason == findings.refusal[0] for c in before.conditions):
+            yield Event("StudyRejected", findings.refusal[1], warning=True)
+        return
+    if not is_true(before.conditions, ACCEPTED):
+        yield Event("StudyAccepted", "The study is valid; its trials start.")
+    if findings.obstacle is not None and findings.obstacle.blocks:
+        known = any(c.type == starting.CONDITION and c.reason == findings.obstacle.reason for c in before.conditions)
+        if not known:
+            yield Event(findings.obstacle.reason, findings.obstacle.message, warning=True)
+    yield from _of_outcome(snapshot, findings.outcome)
+
+
+def _of_outcome(snapshot: Snapshot, outcome: Outcome | None) -> Iterable[Event]:
+    if outcome is None:
+        return
+    succeeded = outcome.kind is OutcomeKind.SUCCEEDED
+    if not is_true(snapshot.study.status.conditions, SUCCEEDED if succeeded else FAILED):
+        yield Event(f"Study{'Succeeded' if succeeded else 'Failed'}", outcome.message, warning=not succeeded)

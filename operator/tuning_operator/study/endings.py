@@ -1,0 +1,141 @@
+"""How an attempt ended: a result, infeasible, failed, or lost to infrastructure (docs/concepts: four endings).
+
+A result is a record `Completed` and exit code 0. Infeasible is evidence about the search space and never an error.
+Failed is the user's bug or configuration. Lost is nobody's fault and free of charge.
+"""
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+
+from tuning_contract.environment import ContractError
+from tuning_contract.exit_codes import ExitCode
+from tuning_contract.record import FinalRecord, Point, RecordStatus
+from tuning_operator.study.snapshot import JobView, PodView, StudyView, TrialView
+
+
+class EndingKind(Enum):
+    """What an ended attempt means for its trial."""
+
+    RESULT = auto()
+    INFEASIBLE = auto()
+    FAILED = auto()
+    LOST = auto()
+    UNRECORDED = auto()
+    """The container ended well but left no record: Prometheus may know the result."""
+
+
+Verdict = tuple[EndingKind, str, str]
+"""Kind, reason and message."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How an attempt ended, and what it left."""
+
+    kind: EndingKind
+    reason: str
+    message: str
+    record: FinalRecord | None = None
+    value: Point | None = None
+    """The evaluation that counts; set with RESULT."""
+    finished: datetime | None = None
+    pod_uid: str | None = None
+
+
+def ending_of(study: StudyView, trial: TrialView, job: JobView, pods: tuple[PodView, ...]) -> Ending | None:
+    """Return how the attempt ended; None while it may still go on.
+
+    A success is read from the pod at once. A failure waits for the Job's verdict, because the Job itself replaces a
+    pod that was evicted or preempted.
+    """
+    for pod in pods:
+        if pod.exit_code == 0:
+            return _ended_well(study, trial, pod)
+    if not job.failed:
+        return _unrecorded(f"Job {job.name}", "no pod of it is left") if job.complete else None
+    if not pods:
+        return Ending(EndingKind.LOST, "PodLost", f"Job {job.name} failed and no pod of it is left")
+    return _ended_badly(study, trial, job, pods[-1])
+
+
+def _ended_well(study: StudyView, trial: TrialView, pod: PodView) -> Ending:
+    record, problem = _record_of(study, trial, pod)
+    if record is None:
+        return _unrecorded(f"pod {pod.name}", problem, pod)
+    value = record.value_at(study.spec.objective.at.value)
+    kind, reason, message = _verdict_of_record(record, value, pod)
+    return Ending(kind, reason, message, record, value, pod.finished, pod.uid)
+
+
+def _verdict_of_record(record: FinalRecord, value: Point | None, pod: PodView) -> Verdict:
+    if record.status is RecordStatus.INFEASIBLE:
+        return EndingKind.INFEASIBLE, record.reason or "Infeasible", record.message
+    if record.status is RecordStatus.INTERRUPTED and (pod.deleting or pod.disrupted):
+        return EndingKind.LOST, "Interrupted", "the container was interrupted and exited with 0"
+    if record.status is not RecordStatus.COMPLETED:
+        advice = "call complete() when training is done, and exit with 143 when interrupted"
+        message = f"the container exited with 0, but its record says {record.status}: {advice}"
+        return EndingKind.FAILED, "RecordNotCompleted", message
+    if value is None and record.last is None:
+        return EndingKind.FAILED, "NoEvaluation", "training completed without one evaluation of the objective"
+    if value is None or not math.isfinite(value.value):
+        return EndingKind.INFEASIBLE, "NonFiniteObjective", "training completed, but its objective is not finite"
+    return EndingKind.RESULT, "Completed", f"{value.value:.6g} at step {value.step}"
+
+
+def _ended_badly(study: StudyView, trial: TrialView, job: JobView, pod: PodView) -> Ending:
+    record, _ = _record_of(study, trial, pod)
+    code = pod.exit_code
+    kind, reason, message = _verdict_of_failure(job, pod, record)
+    if record is not None and record.message:
+        message = f"{message}: {record.message}"
+    elif code not in (None, 0) and pod.termination_message and record is None:
+        message = f"{message}: {pod.termination_message[-400:]}"
+    return Ending(kind, reason, message, record, None, pod.finished, pod.uid)
+
+
+def _verdict_of_failure(job: JobView, pod: PodView, record: FinalRecord | None) -> Verdict:
+    code = pod.exit_code
+    # By the kubelet's reason and never by 137 alone: 137 is any SIGKILL, an eviction's too.
+    if pod.exit_reason == "OOMKilled":
+        return EndingKind.INFEASIBLE, "OutOfMemory", "the container was killed for its memory limit"
+    if code == ExitCode.OUT_OF_MEMORY:
+        return EndingKind.INFEASIBLE, "OutOfMemory", "the process ran out of memory"
+    if code == ExitCode.DIVERGED or (record is not None and record.status is RecordStatus.INFEASIBLE):
+        reason = record.reason if record is not None and record.reason else "NonFiniteObjective"
+        return EndingKind.INFEASIBLE, reason, "training diverged"
+    if pod.lost:
+        return EndingKind.LOST, "PodLost", f"pod {pod.name} was evicted, preempted or deleted"
+    if code == ExitCode.INTERRUPTED and record is not None and record.status is RecordStatus.INTERRUPTED:
+        return EndingKind.LOST, "Interrupted", f"the container of pod {pod.name} was interrupted by SIGTERM"
+    if code == ExitCode.BAD_CONFIGURATION:
+        return EndingKind.FAILED, "BadConfiguration", "the container refused its parameters"
+    if pod.exit_reason in ("StartError", "ContainerCannotRun"):
+        return EndingKind.FAILED, "ContainerCannotStart", "the container could not be started"
+    if code is None:
+        reason = pod.reason if pod.reason.isalpha() else "PodFailed"
+        return EndingKind.FAILED, reason, f"pod {pod.name} failed before its container ended ({job.failure})"
+    return EndingKind.FAILED, "Crashed", f"the container exited with {code}"
+
+
+def _unrecorded(subject: str, problem: str, pod: PodView | None = None) -> Ending:
+    message = f"{subject} ended without a record ({problem})"
+    if pod is None:
+        return Ending(EndingKind.UNRECORDED, "NoRecord", message)
+    return Ending(EndingKind.UNRECORDED, "NoRecord", message, finished=pod.finished, pod_uid=pod.uid)
+
+
+def _record_of(study: StudyView, trial: TrialView, pod: PodView) -> tuple[FinalRecord | None, str]:
+    """Return the pod's record where it is whole and this attempt's own; else None and what is wrong with it."""
+    if not pod.termination_message:
+        return None, "its termination message is empty"
+    try:
+        record = FinalRecord.decode(pod.termination_message)
+    except ContractError as error:
+        return None, str(error)
+    expected = (study.uid, trial.name, pod.attempt, trial.spec.parameters_hash)
+    if (record.study_uid, record.trial, record.attempt, record.parameters_hash) != expected:
+        return None, "its record is another trial's, another attempt's, or was made with other parameters"
+    return record, ""

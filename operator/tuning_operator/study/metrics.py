@@ -1,0 +1,53 @@
+"""Whether Prometheus has the running trials' metrics; where not, what was looked for and what was seen."""
+
+from tuning_operator.api.base import Condition
+from tuning_operator.api.names import LABEL_TRIAL
+from tuning_operator.api.trial import TrialState
+from tuning_operator.study.conditions import condition, find
+from tuning_operator.study.snapshot import Snapshot
+
+CONDITION = "MetricsAvailable"
+PATIENCE_INTERVALS = 3
+"""A trial that has run for this many scrape intervals should have been seen."""
+
+
+def metrics_available(snapshot: Snapshot) -> Condition:
+    """Return the condition MetricsAvailable; it stays as it was where nothing speaks for or against it."""
+    study, now = snapshot.study, snapshot.now
+    patience = snapshot.settings.scrape_interval * PATIENCE_INTERVALS
+
+    def say(answer: bool | None, reason: str, message: str) -> Condition:
+        return condition(CONDITION, answer, reason, message, study.generation, now)
+
+    if not snapshot.metrics.reachable:
+        since = snapshot.metrics.since
+        if since is not None and now - since >= patience:
+            return say(False, "PrometheusUnreachable", f"Prometheus does not answer: {snapshot.metrics.error}")
+    elif snapshot.metrics.latest:
+        return say(True, "SeriesFound", f"Prometheus has {study.series} of running trials.")
+    elif blind := trials_without_metrics(snapshot):
+        seen = ", ".join(snapshot.metrics.names_seen) or "none"
+        port, path = study.spec.metrics.port, study.spec.metrics.path
+        return say(
+            False,
+            "SeriesMissing",
+            f"Prometheus has no series {study.series} of {blind[0]}, which has run for more than {PATIENCE_INTERVALS} "
+            f"scrape intervals. Looked for: pods with the label {LABEL_TRIAL}, port {port}, path {path}. "
+            f"Metrics seen of this study's pods: {seen}. Results come from the trials' final records meanwhile.",
+        )
+    before = find(study.status.conditions, CONDITION)
+    return before or say(None, "NotYetKnown", "No trial has run long enough to be scraped.")
+
+
+def trials_without_metrics(snapshot: Snapshot) -> list[str]:
+    """Return the running trials that should have been scraped by now, but of which Prometheus has nothing."""
+    patience = snapshot.settings.scrape_interval * PATIENCE_INTERVALS
+    missing = []
+    for trial in snapshot.trials.values():
+        if trial.status.state is not TrialState.RUNNING or trial.name in snapshot.metrics.latest:
+            continue
+        job = snapshot.job_of(trial)
+        running = [pod for pod in snapshot.pods_of(job) if pod.running] if job is not None else []
+        if any(pod.started is not None and snapshot.now - pod.started >= patience for pod in running):
+            missing.append(trial.name)
+    return missing

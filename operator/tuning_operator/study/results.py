@@ -1,0 +1,97 @@
+"""A trial's result, from its record or from Prometheus."""
+
+import json
+import math
+from collections.abc import Sequence
+from datetime import datetime
+
+from tuning_contract.numbers import encode_number
+from tuning_contract.record import FinalRecord, Point, best_of, late_median_of, thinned
+from tuning_operator.api.study import Objective, ObjectiveAt
+from tuning_operator.api.trial import Measurement, NonFinite, ResultSource, TrialResult
+from tuning_operator.study.snapshot import Sample
+
+CURVE_POINTS = 100
+
+
+def from_record(record: FinalRecord, objective: Objective) -> TrialResult:
+    """Return the result that the container's own record states: exact."""
+    late = None
+    if record.late_median is not None and record.last is not None:
+        late = Point(record.last.step, record.late_median)
+    counted = _measurement(record.value_at(objective.at.value))
+    return TrialResult(
+        **_value_fields(counted),
+        best=_measurement(record.best),
+        last=_measurement(record.last),
+        late_median=_measurement(late),
+        curve=_curve_text([(p.step, p.value) for p in record.curve]),
+        source=ResultSource.RECORD,
+    )
+
+
+def from_samples(samples: Sequence[Sample], objective: Objective, ended: datetime) -> TrialResult:
+    """Return the result that the scraped samples show; `samples` is not empty, and oldest first.
+
+    The last evaluation may be missing: what was reported after the last scrape was never seen.
+    """
+    steps = evaluations(samples)
+    # A series without steps is numbered, so that best_of and late_median_of see its order; the number is dropped again.
+    points = [Point(i if s.step is None else s.step, s.value) for i, s in enumerate(steps)]
+    late = late_median_of(points)
+    last = points[-1]
+    found = {
+        ObjectiveAt.BEST: best_of(points, objective.direction.value),
+        ObjectiveAt.LAST: last,
+        ObjectiveAt.LATE_MEDIAN: None if late is None else Point(last.step, late),
+    }
+    has_steps = steps[-1].step is not None
+    shown = {at: _measurement(point, has_steps) for at, point in found.items()}
+    return TrialResult(
+        **_value_fields(shown[objective.at] or shown[ObjectiveAt.LAST]),
+        best=shown[ObjectiveAt.BEST],
+        last=shown[ObjectiveAt.LAST],
+        late_median=shown[ObjectiveAt.LATE_MEDIAN],
+        curve=_curve_text([(p.step, p.value) for p in thinned(points, CURVE_POINTS)]),
+        source=ResultSource.PROMETHEUS,
+        sample_age_seconds=max(0.0, round((ended - samples[-1].time).total_seconds(), 3)),
+    )
+
+
+def evaluations(samples: Sequence[Sample]) -> list[Sample]:
+    """Return one sample for each evaluation: a scrape that saw the same step and value again adds nothing.
+
+    Of an attempt that went back to a checkpoint, the steps that were trained again replace the older ones.
+    """
+    kept: list[Sample] = []
+    for sample in samples:
+        if sample.step is not None:
+            while kept and kept[-1].step is not None and kept[-1].step >= sample.step:
+                kept.pop()
+            kept.append(sample)
+        elif not kept or kept[-1].value != sample.value:
+            kept.append(sample)
+    return kept
+
+
+def measured(value: float) -> dict[str, float | NonFinite]:
+    """Return the field that holds `value` in the API: `value` where it is finite, else `non_finite`."""
+    if math.isfinite(value):
+        return {"value": value}
+    return {"non_finite": NonFinite(str(encode_number(value)))}
+
+
+def _measurement(point: Point | None, has_step: bool = True) -> Measurement | None:
+    if point is None:
+        return None
+    return Measurement.model_validate({**measured(point.value), "step": point.step if has_step else None})
+
+
+def _value_fields(counted: Measurement | None) -> dict[str, object]:
+    return {} if counted is None else counted.model_dump(exclude_none=True)
+
+
+def _curve_text(points: Sequence[tuple[int, float]]) -> str | None:
+    if not points:
+        return None
+    return json.dumps([[step, encode_number(value)] for step, value in points], separators=(",", ":"))

@@ -1,0 +1,192 @@
+"""The world as one study sees it at one moment: frozen values, and nothing that can call out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from tuning_contract.metrics import TRIAL_OBJECTIVE
+from tuning_operator.api.study import TuningStudySpec, TuningStudyStatus
+from tuning_operator.api.trial import TuningTrialSpec, TuningTrialStatus
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the installation decides, for all studies."""
+
+    scrape_interval: timedelta = timedelta(seconds=15)
+    """How often Prometheus scrapes trial pods."""
+    result_patience: timedelta = timedelta(minutes=5)
+    """How long an ended trial without a record waits for a Prometheus that does not answer."""
+    progress_interval: timedelta = timedelta(minutes=1)
+    """How often a running trial's progress is written into its status."""
+
+
+@dataclass(frozen=True)
+class StudyView:
+    """A TuningStudy."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    resource_version: str
+    created: datetime
+    deleting: bool
+    spec: TuningStudySpec
+    status: TuningStudyStatus
+    template_hash: str
+    """SHA-256 of `spec.trial` as it is now."""
+
+    @property
+    def series(self) -> str:
+        """The Prometheus metric that carries the objective."""
+        return self.spec.objective.series or TRIAL_OBJECTIVE
+
+
+@dataclass(frozen=True)
+class TrialView:
+    """A TuningTrial."""
+
+    name: str
+    uid: str
+    resource_version: str
+    created: datetime
+    deleting: bool
+    spec: TuningTrialSpec
+    status: TuningTrialStatus
+
+
+@dataclass(frozen=True)
+class JobView:
+    """One attempt's Job."""
+
+    name: str
+    uid: str
+    trial: str
+    attempt: int
+    created: datetime
+    deleting: bool = False
+    complete: bool = False
+    failed: bool = False
+    failure: str = ""
+    """The message of the condition Failed."""
+    has_ttl: bool = False
+
+    @property
+    def finished(self) -> bool:
+        """Whether the Job controller is done with it."""
+        return self.complete or self.failed
+
+
+@dataclass(frozen=True)
+class PodView:
+    """A pod of a trial's Job, as it is or as it was last seen."""
+
+    name: str
+    uid: str
+    job_uid: str
+    trial: str
+    attempt: int
+    created: datetime
+    phase: str = "Pending"
+    deleting: bool = False
+    """Its deletion was asked for before its container ended: by somebody, or by the node's end."""
+    gone: bool = False
+    """The API server no longer has it; this is its last state."""
+    disrupted: bool = False
+    """It has the condition DisruptionTarget: preempted, evicted, or its node went away."""
+    reason: str = ""
+    """status.reason, such as DeadlineExceeded or Evicted."""
+    unschedulable: str = ""
+    """The scheduler's message while no node takes the pod."""
+    waiting_reason: str = ""
+    """Why the trial's container (or one before it) does not start, such as ImagePullBackOff."""
+    waiting_message: str = ""
+    started: datetime | None = None
+    """When the trial's container started."""
+    finished: datetime | None = None
+    """When the trial's container ended."""
+    exit_code: int | None = None
+    exit_reason: str = ""
+    """The kubelet's word, such as OOMKilled or Error."""
+    termination_message: str = ""
+
+    @property
+    def lost(self) -> bool:
+        """Whether the infrastructure, and not the training, ended this pod."""
+        vanished = self.gone and self.exit_code is None
+        return self.over and self.exit_code != 0 and (self.disrupted or self.deleting or vanished)
+
+    @property
+    def over(self) -> bool:
+        """Whether no container of it runs any more."""
+        return self.gone or self.phase in ("Succeeded", "Failed")
+
+    @property
+    def running(self) -> bool:
+        """Whether the trial's container runs now."""
+        return self.started is not None and self.finished is None and not self.gone
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One scrape of one pod: the objective, and the step where the image exports it."""
+
+    time: datetime
+    value: float
+    step: int | None
+    attempt: int
+
+
+@dataclass(frozen=True)
+class MetricsView:
+    """What Prometheus says about this study."""
+
+    reachable: bool = True
+    error: str = ""
+    since: datetime | None = None
+    """Since when Prometheus has not answered; None while it does."""
+    latest: Mapping[str, Sample] = field(default_factory=dict)
+    """The newest sample of each running trial, by trial name."""
+    whole: Mapping[str, tuple[Sample, ...]] = field(default_factory=dict)
+    """All samples of the trials that `Decision.questions` asked for, by trial name, oldest first; empty: none exist."""
+    names_seen: tuple[str, ...] = ()
+    """Metric names that Prometheus has for this study's pods, read only where the objective's is missing."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The API server would not create a Job, or the Job controller could not create its pod."""
+
+    trial: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that a decision may depend on."""
+
+    now: datetime
+    study: StudyView
+    trials: Mapping[str, TrialView] = field(default_factory=dict)
+    """By name."""
+    jobs: Mapping[str, tuple[JobView, ...]] = field(default_factory=dict)
+    """By trial name, by ascending attempt."""
+    pods: Mapping[str, tuple[PodView, ...]] = field(default_factory=dict)
+    """By Job uid, oldest first."""
+    metrics: MetricsView = field(default_factory=MetricsView)
+    refusals: tuple[Refusal, ...] = ()
+    dry_run_error: str | None = None
+    """The API server's word on the rendered Job; None: it would take it, or it was not asked."""
+    settings: Settings = field(default_factory=Settings)
+
+    def job_of(self, trial: TrialView) -> JobView | None:
+        """Return the Job of the trial's current attempt."""
+        for job in self.jobs.get(trial.name, ()):
+            if job.attempt == trial.status.attempt:
+                return job
+        return None
+
+    def pods_of(self, job: JobView) -> tuple[PodView, ...]:
+        """Return the Job's pods, oldest first."""
+        return self.pods.get(job.uid, ())

@@ -1,0 +1,315 @@
+"""One trial: what its status should be and what is to be done for it, from its Job, its pods and its curve."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from tuning_operator.api.base import Condition
+from tuning_operator.api.trial import TrialProgress, TrialResult, TrialState, TuningTrialStatus
+from tuning_operator.study import results
+from tuning_operator.study.conditions import condition, merged
+from tuning_operator.study.decision import Event, JobDeletion, JobExpiry
+from tuning_operator.study.endings import Ending, EndingKind, ending_of
+from tuning_operator.study.snapshot import JobView, PodView, Snapshot, TrialView
+
+SUCCEEDED = "Succeeded"
+RESULT_TTL = timedelta(hours=1)
+FAILURE_TTL = timedelta(days=1)
+MAX_RESULTS_LOST = 1
+"""A trial whose result could not be read runs again this often."""
+FIRST_BACKOFF = timedelta(seconds=1)
+LONGEST_BACKOFF = timedelta(minutes=5)
+RESUMED: dict[str, Any] = {"state": TrialState.PENDING, "reason": "Resumed", "message": "The study goes on."}
+
+
+@dataclass(frozen=True)
+class Halt:
+    """Why running trials must end now."""
+
+    state: TrialState
+    """Suspended or Stopped."""
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class TrialStep:
+    """What one look at a trial came to."""
+
+    status: TuningTrialStatus
+    start: bool = False
+    """The Job of `status.attempt` does not exist and may be created."""
+    deletion: JobDeletion | None = None
+    expiry: JobExpiry | None = None
+    asks: bool = False
+    """The result depends on what Prometheus has of the trial's whole curve."""
+    events: tuple[Event, ...] = ()
+    look_again_after: timedelta | None = None
+
+
+def advance(snapshot: Snapshot, trial: TrialView, halt: Halt | None) -> TrialStep:
+    """Return the trial's next status and what has to be done for it."""
+    if trial.status.state.is_finished:
+        return _tidy(snapshot, trial)
+    job = snapshot.job_of(trial)
+    if job is None:
+        return _without_job(snapshot, trial, halt)
+    pods = snapshot.pods_of(job)
+    ending = ending_of(snapshot.study, trial, job, pods)
+    if ending is None:
+        return _in_progress(snapshot, trial, job, pods, halt)
+    return _ended(snapshot, trial, job, ending, halt)
+
+
+def _tidy(snapshot: Snapshot, trial: TrialView) -> TrialStep:
+    """A recorded result releases the Job: it may be cleaned up after a while."""
+    job = snapshot.job_of(trial)
+    if job is None or job.has_ttl or job.deleting:
+        return TrialStep(trial.status)
+    ttl = RESULT_TTL if trial.status.state.has_result else FAILURE_TTL
+    return TrialStep(trial.status, expiry=JobExpiry(job, ttl))
+
+
+def _without_job(snapshot: Snapshot, trial: TrialView, halt: Halt | None) -> TrialStep:
+    status = trial.status
+    if status.job is not None:
+        ending = Ending(EndingKind.LOST, "JobDeleted", f"Job {status.job} was deleted")
+        return _attempt_over(snapshot, trial, halt, ending)
+    if halt is not None:
+        return _halted(snapshot, trial, halt)
+    if _predecessor_lives(snapshot, trial):
+        return TrialStep(status)
+    if status.retry_after is not None and snapshot.now < status.retry_after:
+        return TrialStep(status, look_again_after=status.retry_after - snapshot.now)
+    if status.state is TrialState.SUSPENDED:
+        status = _with(snapshot, trial, **RESUMED)
+    return TrialStep(status, start=True)
+
+
+def _predecessor_lives(snapshot: Snapshot, trial: TrialView) -> bool:
+    """Two pods must never share a GPU or a checkpoint: an earlier attempt's Job has to be through first."""
+    earlier = [job for job in snapshot.jobs.get(trial.name, ()) if job.attempt < trial.status.attempt]
+    return any(not job.finished or any(not pod.over for pod in snapshot.pods_of(job)) for job in earlier)
+
+
+def _attempt_over(
+    snapshot: Snapshot, trial: TrialView, halt: Halt | None, ending: Ending, job: JobView | None = None
+) -> TrialStep:
+    """The attempt ended without a verdict: because we stopped it, or because it was lost."""
+    next_attempt: dict[str, Any] = {"attempt": trial.status.attempt + 1, "job": None, "progress": None}
+    if halt is not None:
+        return _halted(snapshot, trial, halt, **next_attempt)
+    if trial.status.state is TrialState.SUSPENDED:
+        return TrialStep(_with(snapshot, trial, **next_attempt, **RESUMED), look_again_after=timedelta(0))
+    return _lost(snapshot, trial, ending, job)
+
+
+def _halted(snapshot: Snapshot, trial: TrialView, halt: Halt, **changes: Any) -> TrialStep:
+    if trial.status.state is halt.state and not changes:
+        return TrialStep(trial.status)
+    fields = {"state": halt.state, "reason": halt.reason, "message": halt.message, **changes}
+    if halt.state.is_finished:
+        fields |= {"completion_time": snapshot.now, "progress": None}
+    return TrialStep(_with(snapshot, trial, **fields))
+
+
+def _in_progress(
+    snapshot: Snapshot, trial: TrialView, job: JobView, pods: Sequence[PodView], halt: Halt | None
+) -> TrialStep:
+    status = _observed(snapshot, trial, job, pods)
+    if status.infrastructure_retries > snapshot.study.spec.budget.max_infrastructure_retries:
+        return _retries_exceeded(snapshot, replace(trial, status=status), job)
+    if halt is None:
+        # Only a study that was resumed while its Job was still being deleted comes here with a Job on its way out.
+        return TrialStep(status)
+    if halt.state is TrialState.SUSPENDED and status.state is not TrialState.SUSPENDED:
+        # Written before the Job is deleted, so that its end is never taken for a loss.
+        status = _with(snapshot, trial, status, state=halt.state, reason=halt.reason, message=halt.message)
+    deletion = None if job.deleting else JobDeletion(job, halt.message)
+    return TrialStep(status, deletion=deletion)
+
+
+def _observed(snapshot: Snapshot, trial: TrialView, job: JobView, pods: Sequence[PodView]) -> TuningTrialStatus:
+    """Return the status of a trial whose Job is under way."""
+    before = trial.status
+    running = next((pod for pod in reversed(pods) if pod.running), None)
+    lost = [pod.uid for pod in pods if pod.lost and pod.uid not in before.lost_pods]
+    changes: dict[str, Any] = {"job": job.name, "retry_after": None}
+    if lost:
+        changes["lost_pods"] = [*before.lost_pods, *lost]
+        changes["infrastructure_retries"] = before.infrastructure_retries + len(lost)
+    if before.state is not TrialState.SUSPENDED:
+        if running is not None:
+            changes |= {
+                "state": TrialState.RUNNING,
+                "reason": "PodRunning",
+                "message": f"Pod {running.name} is training.",
+            }
+        elif before.state is TrialState.PENDING or lost:
+            message = f"Job {job.name} is starting its pod."
+            changes |= {"state": TrialState.PENDING, "reason": "PodStarting", "message": message}
+    if running is not None and before.start_time is None:
+        changes["start_time"] = running.started
+    progress = _progress(snapshot, trial)
+    if progress is not None:
+        changes["progress"] = progress
+    return _with(snapshot, trial, **changes)
+
+
+def _progress(snapshot: Snapshot, trial: TrialView) -> TrialProgress | None:
+    sample = snapshot.metrics.latest.get(trial.name)
+    if sample is None:
+        return None
+    before = trial.status.progress
+    if before is not None and sample.time - before.time < snapshot.settings.progress_interval:
+        return None
+    return TrialProgress.model_validate({**results.measured(sample.value), "step": sample.step, "time": sample.time})
+
+
+def _ended(snapshot: Snapshot, trial: TrialView, job: JobView, ending: Ending, halt: Halt | None) -> TrialStep:
+    match ending.kind:
+        case EndingKind.RESULT | EndingKind.INFEASIBLE:
+            result = (
+                None if ending.record is None else results.from_record(ending.record, snapshot.study.spec.objective)
+            )
+            state = TrialState.SUCCEEDED if ending.kind is EndingKind.RESULT else TrialState.INFEASIBLE
+            return _finished(snapshot, trial, job, state, ending, result)
+        case EndingKind.FAILED:
+            return _finished(snapshot, trial, job, TrialState.FAILED, ending, None)
+        case EndingKind.LOST:
+            return _attempt_over(snapshot, trial, halt, ending, job)
+        case EndingKind.UNRECORDED:
+            return _unrecorded(snapshot, trial, job, ending)
+
+
+def _finished(
+    snapshot: Snapshot, trial: TrialView, job: JobView, state: TrialState, ending: Ending, result: TrialResult | None
+) -> TrialStep:
+    record = ending.record
+    status = _with(
+        snapshot,
+        trial,
+        state=state,
+        reason=ending.reason,
+        message=ending.message,
+        job=job.name,
+        result=result,
+        progress=None,
+        completion_time=ending.finished or snapshot.now,
+        start_time=trial.status.start_time or _started(snapshot, job),
+        resumed_from=record.resumed_from if record is not None else None,
+    )
+    events: tuple[Event, ...] = ()
+    if state is not TrialState.SUCCEEDED:
+        events = (Event(f"Trial{state}", f"{ending.reason}: {ending.message}", state is TrialState.FAILED, trial.name),)
+    return TrialStep(status, events=events)
+
+
+def _lost(snapshot: Snapshot, trial: TrialView, ending: Ending, job: JobView | None = None) -> TrialStep:
+    """Start the trial again, free of charge, from its checkpoint where it has one."""
+    before = trial.status
+    known = ending.pod_uid is not None and ending.pod_uid in before.lost_pods
+    retries = before.infrastructure_retries + (0 if known else 1)
+    lost_pods = before.lost_pods if known or ending.pod_uid is None else [*before.lost_pods, ending.pod_uid]
+    counted = replace(
+        trial, status=before.model_copy(update={"infrastructure_retries": retries, "lost_pods": lost_pods})
+    )
+    if retries > snapshot.study.spec.budget.max_infrastructure_retries:
+        return _retries_exceeded(snapshot, counted, job)
+    wait = min(FIRST_BACKOFF * 2 ** min(retries - 1, 16), LONGEST_BACKOFF)
+    status = _with(
+        snapshot,
+        counted,
+        state=TrialState.PENDING,
+        reason=ending.reason,
+        message=f"{ending.message}; it starts again.",
+        attempt=before.attempt + 1,
+        job=None,
+        progress=None,
+        retry_after=snapshot.now + wait,
+    )
+    event = Event("TrialLost", f"{ending.message}; attempt {before.attempt + 1} follows", trial=trial.name)
+    return TrialStep(status, events=(event,), look_again_after=wait)
+
+
+def _retries_exceeded(snapshot: Snapshot, trial: TrialView, job: JobView | None) -> TrialStep:
+    limit = snapshot.study.spec.budget.max_infrastructure_retries
+    message = f"the trial was lost to infrastructure more than {limit} times (spec.budget.maxInfrastructureRetries)"
+    status = _with(
+        snapshot,
+        trial,
+        state=TrialState.FAILED,
+        reason="InfrastructureRetriesExceeded",
+        message=message,
+        progress=None,
+        completion_time=snapshot.now,
+    )
+    deletion = JobDeletion(job, message) if job is not None and not job.finished and not job.deleting else None
+    event = Event("TrialFailed", f"InfrastructureRetriesExceeded: {message}", True, trial.name)
+    return TrialStep(status, deletion=deletion, events=(event,))
+
+
+def _unrecorded(snapshot: Snapshot, trial: TrialView, job: JobView, ending: Ending) -> TrialStep:
+    """The container ended well without a record: what Prometheus scraped last is its result."""
+    ended = ending.finished or snapshot.now
+    samples = snapshot.metrics.whole.get(trial.name)
+    if samples is None:
+        if snapshot.metrics.reachable:
+            return TrialStep(trial.status, asks=True)
+        if snapshot.now - ended < snapshot.settings.result_patience:
+            status = _with(
+                snapshot,
+                trial,
+                reason="AwaitingMetrics",
+                message="The container left no record, and Prometheus does not answer; it is asked again.",
+                job=job.name,
+            )
+            return TrialStep(status, look_again_after=snapshot.settings.scrape_interval)
+    if not samples:
+        return _result_lost(snapshot, trial, job, ending)
+    result = results.from_samples(samples, snapshot.study.spec.objective, ended)
+    if result.value is None:
+        verdict = replace(ending, reason="NonFiniteObjective", message=f"the objective was {result.non_finite}")
+        return _finished(snapshot, trial, job, TrialState.INFEASIBLE, verdict, result)
+    message = f"{result.value:.6g}, scraped {result.sample_age_seconds:.1f} s before the end"
+    verdict = replace(ending, reason="Completed", message=message)
+    return _finished(snapshot, trial, job, TrialState.SUCCEEDED, verdict, result)
+
+
+def _result_lost(snapshot: Snapshot, trial: TrialView, job: JobView, ending: Ending) -> TrialStep:
+    message = f"{ending.message}, and Prometheus has no sample of {snapshot.study.series} for it"
+    verdict = replace(ending, reason="ResultLost", message=message)
+    lost = trial.status.results_lost + 1
+    if lost > MAX_RESULTS_LOST:
+        return _finished(snapshot, trial, job, TrialState.FAILED, verdict, None)
+    status = _with(
+        snapshot,
+        trial,
+        state=TrialState.PENDING,
+        reason="ResultLost",
+        message=f"{message}; it runs once more.",
+        attempt=trial.status.attempt + 1,
+        job=None,
+        progress=None,
+        results_lost=lost,
+    )
+    return TrialStep(status, start=True, events=(Event("ResultLost", message, True, trial.name),))
+
+
+def _started(snapshot: Snapshot, job: JobView) -> datetime | None:
+    return next((pod.started for pod in snapshot.pods_of(job) if pod.started is not None), None)
+
+
+def _with(
+    snapshot: Snapshot, trial: TrialView, base: TuningTrialStatus | None = None, **changes: Any
+) -> TuningTrialStatus:
+    """Return the trial's status with changes, its condition Succeeded in step with its state."""
+    status = (base or trial.status).model_copy(update=changes)
+    conditions = merged(trial.status.conditions, [_succeeded(snapshot, status)])
+    return status.model_copy(update={"conditions": conditions})
+
+
+def _succeeded(snapshot: Snapshot, status: TuningTrialStatus) -> Condition:
+    answer = (status.state is TrialState.SUCCEEDED) if status.state.is_finished else None
+    return condition(SUCCEEDED, answer, status.reason or "Pending", status.message or "", 1, snapshot.now)
