@@ -1,0 +1,22 @@
+"""The generators, in one list."""
+
+from hack.generate.crds import crds
+from hack.generate.files import Files, Generator
+
+GENERATORS: tuple[Generator, ...] = (crds,)
+
+
+def all_files() -> Files:
+    """Return every generated file.
+
+    Raises:
+        ValueError: two generators claim one file.
+    """
+    files: Files = {}
+    for generator in GENERATORS:
+        made = generator()
+        claimed = files.keys() & made.keys()
+        if claimed:
+            raise ValueError(f"{generator.__name__} makes what another generator makes too: {sorted(map(str, claimed))}")
+        files |= made
+    return files

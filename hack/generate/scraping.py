@@ -1,0 +1,121 @@
+"""How Prometheus finds trials and names their series: the same for every way of installing it.
+
+A trial's pod is found by its labels, so an image needs to know nothing of us. The relabelling below is written once
+and comes out as Prometheus's own configuration (bundled, or printed for an existing server) and as a PodMonitor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from hack.generate.documents import yaml_text
+from hack.generate.rbac import PROMETHEUS, labels
+from tuning_contract import metrics
+from tuning_operator.api.names import LABEL_ATTEMPT, LABEL_STUDY, LABEL_STUDY_UID, LABEL_TRIAL
+
+PORT_NAME: Final = "tuning-metrics"
+"""The operator declares the port of `spec.metrics` under this name on a trial's container."""
+
+ANNOTATION_PATH: Final = "tuning-operator.dev/metrics-path"
+"""And writes its path into this annotation where it is not /metrics."""
+
+SCRAPE_INTERVAL: Final = "15s"
+SAMPLE_LIMIT: Final = 5000
+LABEL_LIMIT: Final = 64
+
+CHART_FILES: Final = Path("charts/tuning-operator/files/scraping")
+
+
+@dataclass(frozen=True)
+class Relabel:
+    """One step of relabelling; unset fields keep Prometheus's default."""
+
+    source: str
+    target: str | None = None
+    regex: str | None = None
+    action: str | None = None
+
+    def for_prometheus(self) -> dict[str, Any]:
+        """Return it as prometheus.yaml spells it."""
+        return self._spelled("source_labels", "target_label")
+
+    def for_monitor(self) -> dict[str, Any]:
+        """Return it as a PodMonitor spells it."""
+        return self._spelled("sourceLabels", "targetLabel")
+
+    def _spelled(self, source: str, target: str) -> dict[str, Any]:
+        fields = {source: [self.source], "regex": self.regex, target: self.target, "action": self.action}
+        return {name: value for name, value in fields.items() if value is not None}
+
+
+def meta(kind: str, name: str) -> str:
+    """Return the service discovery's label for a pod's label or annotation.
+
+    >>> meta("label", "tuning-operator.dev/study-uid")
+    '__meta_kubernetes_pod_label_tuning_operator_dev_study_uid'
+    """
+    return f"__meta_kubernetes_pod_{kind}_" + name.replace("/", "_").replace(".", "_").replace("-", "_")
+
+
+NAMING: Final = (
+    Relabel(meta("annotation", ANNOTATION_PATH), "__metrics_path__", "(.+)"),
+    Relabel("__meta_kubernetes_namespace", metrics.LABEL_NAMESPACE),
+    Relabel("__meta_kubernetes_pod_name", metrics.LABEL_POD),
+    Relabel(meta("label", LABEL_STUDY), metrics.LABEL_STUDY),
+    Relabel(meta("label", LABEL_STUDY_UID), metrics.LABEL_STUDY_UID),
+    Relabel(meta("label", LABEL_TRIAL), metrics.LABEL_TRIAL),
+    Relabel(meta("label", LABEL_ATTEMPT), metrics.LABEL_ATTEMPT),
+)
+"""Whose series these are. What the pod itself says under these names becomes `exported_…`: it cannot pose as another."""
+
+CHOOSING: Final = (
+    Relabel(meta("label", LABEL_TRIAL), regex=".+", action="keep"),
+    Relabel("__meta_kubernetes_pod_container_port_name", regex=PORT_NAME, action="keep"),
+    # A pod that is pending has no address, and one that has ended does not answer.
+    Relabel("__meta_kubernetes_pod_phase", regex="Running", action="keep"),
+)
+"""Which pods are trials. A PodMonitor says the same by its selector, its port and `filterRunning`."""
+
+LIMITS: Final = {"sample_limit": SAMPLE_LIMIT, "label_limit": LABEL_LIMIT}
+"""No trial may flood the server that all of them share."""
+
+
+def trial_job() -> dict[str, Any]:
+    """Return the scrape job of the trials, for all namespaces."""
+    return {
+        "job_name": "tuning-trials",
+        **LIMITS,
+        "kubernetes_sd_configs": [{"role": "pod", "selectors": [{"role": "pod", "label": LABEL_TRIAL}]}],
+        "relabel_configs": [step.for_prometheus() for step in (*CHOOSING, *NAMING)],
+    }
+
+
+def operator_job() -> dict[str, Any]:
+    """Return the scrape job of the operator; its series about studies carry the study's namespace."""
+    return {
+        "job_name": "tuning-operator",
+        "honor_labels": True,
+        "static_configs": [{"targets": ["tuning-operator:8080"]}],
+    }
+
+
+def files() -> dict[Path, str]:
+    """Return what the chart's templates read, and the kustomize base's configuration of Prometheus."""
+    configuration = {
+        "global": {"scrape_interval": SCRAPE_INTERVAL},
+        "scrape_configs": [operator_job(), trial_job()],
+    }
+    return {
+        CHART_FILES / "trials.yaml": yaml_text(trial_job()),
+        CHART_FILES / "podmonitor-relabelings.yaml": yaml_text([step.for_monitor() for step in NAMING]),
+        Path("manifests/manager/prometheus-configuration.yaml"): yaml_text(
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": PROMETHEUS, "labels": labels("prometheus")},
+                "data": {"prometheus.yaml": yaml_text(configuration)},
+            }
+        ),
+    }
