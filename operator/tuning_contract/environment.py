@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -151,8 +152,13 @@ def _parameters(env: Mapping[str, str]) -> dict[str, ParameterValue]:
     text = _required(env, "TUNING_PARAMETERS")
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ContractError(f"TUNING_PARAMETERS is not JSON: {error}") from None
-    if not isinstance(value, dict) or not all(isinstance(v, str | int | float | bool) for v in value.values()):
-        raise ContractError("TUNING_PARAMETERS must be a JSON object of strings, numbers and Booleans")
+    if not isinstance(value, dict) or not all(map(_is_parameter_value, value.values())):
+        raise ContractError("TUNING_PARAMETERS must be a JSON object of strings, finite numbers and Booleans")
     return value
+
+
+def _is_parameter_value(value: object) -> bool:
+    # Python's reader lets NaN and 1e999 through, which no JSON may hold.
+    return isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))

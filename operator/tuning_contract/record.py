@@ -20,6 +20,8 @@ from tuning_contract.numbers import decode_number, encode_number
 RECORD_VERSION: Final = 1
 MAX_RECORD_BYTES: Final = 4096
 MAX_TEXT: Final = 400
+MAX_ESCAPED_TEXT: Final = 1000
+"""In bytes: one character can take twelve of them in JSON's ASCII, and message and reason must both fit."""
 LATE_FRACTION: Final = 0.1
 """`LateMedian` is the median over the last tenth of the evaluations, at least one of them."""
 
@@ -80,7 +82,7 @@ class FinalRecord:
     reason: str = ""
     """CamelCase, such as `NonFiniteObjective`; empty for a plain result."""
     message: str = ""
-    """For people; cut to 400 characters."""
+    """For people; cut to 400 characters, fewer where they are not ASCII."""
 
     def value_at(self, at: ObjectiveAt) -> Point | None:
         """Return the evaluation that counts as the trial's result; None where there was none."""
@@ -92,7 +94,7 @@ class FinalRecord:
 
     def encode(self) -> bytes:
         """Return at most 4096 bytes of JSON with a checksum; the curve is thinned until it fits."""
-        record = replace(self, message=self.message[:MAX_TEXT], reason=self.reason[:MAX_TEXT])
+        record = replace(self, message=_cut(self.message), reason=_cut(self.reason))
         keep = len(record.curve)
         while True:
             text = _with_checksum(replace(record, curve=thinned(record.curve, keep))._body())
@@ -131,7 +133,7 @@ class FinalRecord:
         Raises:
             ContractError: it is not a whole record of this version; the message says what is wrong.
         """
-        raw = text.encode() if isinstance(text, str) else text
+        raw = text.encode(errors="replace") if isinstance(text, str) else text
         if len(raw) > MAX_RECORD_BYTES:
             raise ContractError(f"the record has {len(raw)} bytes; at most {MAX_RECORD_BYTES} are kept")
         try:
@@ -214,6 +216,14 @@ def _checked_body(raw: bytes) -> dict[str, Any]:
     if not isinstance(body, dict) or body.get("v") != RECORD_VERSION:
         raise ContractError(f"the record's version is not {RECORD_VERSION}")
     return body
+
+
+def _cut(text: str) -> str:
+    """Return the start of a text: at most 400 characters, and few enough to fit when they are written as escapes."""
+    text = text[:MAX_TEXT]
+    while len(json.dumps(text)) > MAX_ESCAPED_TEXT:
+        text = text[:-1]
+    return text
 
 
 def _text(value: object) -> str:
