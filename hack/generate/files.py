@@ -48,10 +48,9 @@ def yaml_text(documents: Iterable[Mapping[str, Any]], source: str) -> str:
     yaml = YAML(typ="safe", pure=True)
     yaml.Representer = _Representer
     yaml.default_flow_style = False
-    yaml.sort_base_mapping_type_on_output = False
+    vars(yaml)["sort_base_mapping_type_on_output"] = False  # keep the order; its type says None
     yaml.allow_unicode = True
     yaml.width = WIDTH
-    yaml.indent(mapping=2, sequence=2, offset=0)
     stream = StringIO()
     for document in documents:
         stream.write("---\n")

@@ -17,6 +17,8 @@ def all_files() -> Files:
         made = generator()
         claimed = files.keys() & made.keys()
         if claimed:
-            raise ValueError(f"{generator.__name__} makes what another generator makes too: {sorted(map(str, claimed))}")
+            raise ValueError(
+                f"{generator.__name__} makes what another generator makes too: {sorted(map(str, claimed))}"
+            )
         files |= made
     return files

@@ -1,0 +1,300 @@
+"""What the API server refuses in a TuningStudy, beyond the types: CEL rules, from one hyperparameter to the whole.
+
+Their limits (the estimated cost of a rule, over the longest lists that the schema allows) decide what is here. What is
+missing is checked when the operator accepts a study: cycles of `when` through more than three hyperparameters, and two
+hyperparameters that share a parameter under conditions on different ones.
+"""
+
+from typing import Final
+
+from tuning_operator.api.rules import Reason, Rule, formatted, unchanged, when_present
+
+MAX_EXACT: Final = "9007199254740992"
+"""2^53: beyond it a double, which the API keeps bounds in, skips integers."""
+
+# What a text must look like to stand as a number or a Boolean in JSON. Sixteen digits reach 2^53; an exponent of two
+# digits keeps the longest text that the schema allows finite.
+INTEGER_TEXT: Final = "^(0|-?[1-9][0-9]{0,15})$"
+FLOAT_TEXT: Final = r"^-?([0-9]+\\.?[0-9]*|\\.[0-9]+)([eE][-+]?[0-9]{1,2})?$"
+
+DUPLICATE_NUMBER = "self.values.filter(v, self.values.filter(w, double(w) == double(v)).size() > 1)"
+
+
+def _is_integer(text: str) -> str:
+    return f'({text}.matches("{INTEGER_TEXT}") && int({text}) >= -{MAX_EXACT} && int({text}) <= {MAX_EXACT})'
+
+
+def _is_float(text: str) -> str:
+    return f'{text}.matches("{FLOAT_TEXT}")'
+
+
+def _is_boolean(text: str) -> str:
+    return f'{text} in ["true", "false"]'
+
+
+def _hyperparameter(
+    rule: str, problem: str, field: str | None = None, reason: Reason = Reason.INVALID, culprit: str | None = None
+) -> Rule:
+    """A rule about one hyperparameter, whose message begins with its name (and the culprit, a CEL text)."""
+    if culprit is None:
+        return Rule(rule, problem, formatted(f"%s: {problem}", "self.name"), field, reason)
+    return Rule(rule, problem, formatted(f"%s: {problem}; not %s", "self.name", culprit), field, reason)
+
+
+def _texts_are(value_type: str, check: str, what: str) -> list[Rule]:
+    """The rules that `value` and each of `values` can be read as their type."""
+    other_type = f'!(self.type == "{value_type}" || (has(self.valueType) && self.valueType == "{value_type}"))'
+    value, values = check.replace("TEXT", "self.value"), check.replace("TEXT", "v")
+    return [
+        _hyperparameter(
+            f"{other_type} || !has(self.value) || {value}",
+            f"value must be {what}",
+            ".value",
+            culprit="self.value",
+        ),
+        _hyperparameter(
+            f"{other_type} || !has(self.values) || self.values.all(v, {values})",
+            f"each of values must be {what}",
+            ".values",
+            culprit=f"self.values.filter(v, !({values}))[0]",
+        ),
+    ]
+
+
+IS_FIXED = 'self.role == "Fixed"'
+IS_CATEGORICAL = 'self.type == "Categorical"'
+
+RANGE_RULES = (
+    _hyperparameter(
+        "has(self.low) == has(self.high)", "low and high belong together: set both or neither", None, Reason.REQUIRED
+    ),
+    _hyperparameter(
+        "!has(self.low) || !has(self.high) || self.low < self.high",
+        "low must be smaller than high; for a single value use role Fixed with value",
+        ".high",
+    ),
+    _hyperparameter(
+        '!has(self.scale) || self.scale != "Log" || !has(self.low) || self.low > 0.0',
+        "scale Log needs low > 0: raise low, or use scale Linear",
+        ".low",
+    ),
+    *(
+        _hyperparameter(
+            f'self.type != "Integer" || !has(self.{bound}) || '
+            f"(self.{bound} >= -{MAX_EXACT}.0 && self.{bound} <= {MAX_EXACT}.0"
+            f" && double(int(self.{bound})) == self.{bound})",
+            f"{bound} of an Integer must be a whole number between -2^53 and 2^53; for fractions use type Float",
+            f".{bound}",
+        )
+        for bound in ("low", "high")
+    ),
+)
+
+DOMAIN_RULES = (
+    _hyperparameter(
+        f"!({IS_FIXED}) || has(self.value)",
+        "role Fixed needs value: the value that it has in every trial, as a string",
+        ".value",
+        Reason.REQUIRED,
+    ),
+    _hyperparameter(
+        f"!({IS_FIXED}) || !(has(self.low) || has(self.high) || has(self.values) || has(self.scale))",
+        "role Fixed goes with value alone: remove low, high, scale and values, or use role Nuisance or Scientific",
+        ".role",
+        Reason.FORBIDDEN,
+    ),
+    _hyperparameter(
+        f"{IS_FIXED} || !has(self.value)",
+        "value belongs to role Fixed: use that role, or give low and high (Float, Integer) or values (Categorical)",
+        ".value",
+        Reason.FORBIDDEN,
+    ),
+    _hyperparameter(
+        f"{IS_FIXED} || !({IS_CATEGORICAL}) || has(self.values)",
+        "type Categorical needs values; or use role Fixed with value",
+        ".values",
+        Reason.REQUIRED,
+    ),
+    _hyperparameter(
+        f'!({IS_CATEGORICAL}) || self.role != "Scientific" || !has(self.values) || self.values.size() >= 2',
+        "role Scientific needs at least two values to compare; a single one has role Fixed",
+        ".values",
+    ),
+    _hyperparameter(
+        f"!({IS_CATEGORICAL}) || !(has(self.low) || has(self.high) || has(self.scale))",
+        "type Categorical has values, no range: remove low, high and scale, or use type Float or Integer",
+        ".type",
+        Reason.FORBIDDEN,
+    ),
+    _hyperparameter(
+        f"{IS_FIXED} || {IS_CATEGORICAL} || (has(self.low) && has(self.high)) || has(self.low) != has(self.high)",
+        "types Float and Integer need low and high; or use role Fixed with value",
+        None,
+        Reason.REQUIRED,
+    ),
+    _hyperparameter(
+        f"{IS_CATEGORICAL} || !has(self.values)",
+        "values belong to type Categorical; a list of numbers is a Categorical with valueType Integer or Float",
+        ".values",
+        Reason.FORBIDDEN,
+    ),
+)
+
+TEXT_RULES = (
+    _hyperparameter(
+        f"!has(self.valueType) || {IS_CATEGORICAL} || self.valueType == self.type",
+        "valueType is for type Categorical; Float and Integer imply theirs: remove it",
+        ".valueType",
+        Reason.FORBIDDEN,
+    ),
+    *_texts_are("Integer", _is_integer("TEXT"), "a whole number between -2^53 and 2^53, such as 16"),
+    *_texts_are("Float", _is_float("TEXT"), "a finite number, such as 0.5 or 1e-4"),
+    *_texts_are("Boolean", _is_boolean("TEXT"), "true or false"),
+    # The list is a set, but of texts: 1.0 and 1e0 are one value, whose two arms would be one experiment.
+    _hyperparameter(
+        f'!has(self.values) || !has(self.valueType) || self.valueType != "Float" || {DUPLICATE_NUMBER}.size() == 0',
+        "each number may stand once in values, however it is written",
+        ".values",
+        Reason.DUPLICATE,
+        culprit=f"{DUPLICATE_NUMBER}[0]",
+    ),
+)
+
+HYPERPARAMETER_RULES: Final = (
+    *RANGE_RULES,
+    *DOMAIN_RULES,
+    *TEXT_RULES,
+    _hyperparameter(
+        "!has(self.when) || self.when.name != self.name",
+        "when must name another hyperparameter",
+        ".when",
+    ),
+)
+
+
+def _no_hyperparameter(is_wrong: str, problem: str, reason: Reason = Reason.INVALID) -> Rule:
+    """A rule about the whole list: no `h` in it is wrong; the message begins with the first one that is."""
+    return Rule(
+        f"!self.exists(h, {is_wrong})",
+        problem,
+        formatted(f"%s: {problem}", f"self.filter(h, {is_wrong})[0].name"),
+        reason=reason,
+    )
+
+
+def _is_parent_of(child: str, parent: str) -> str:
+    return f"{parent}.name == {child}.when.name"
+
+
+def _parameter(hyperparameter: str) -> str:
+    return f"(has({hyperparameter}.parameter) ? {hyperparameter}.parameter : {hyperparameter}.name)"
+
+
+SPACE_RULES: Final = (
+    _no_hyperparameter(
+        f'has(h.when) && !self.exists(o, {_is_parent_of("h", "o")} && o.type == "Categorical")',
+        "when.name must be a hyperparameter of this study of type Categorical",
+    ),
+    _no_hyperparameter(
+        f"has(h.when) && self.exists(o, {_is_parent_of('h', 'o')} && "
+        "!(has(o.values) ? sets.contains(o.values, h.when.values) : "
+        "!has(o.value) || h.when.values.all(v, v == o.value)))",
+        "when.values must be values that the hyperparameter in when.name can have",
+    ),
+    _no_hyperparameter(
+        f"has(h.when) && self.exists(p, {_is_parent_of('h', 'p')} && has(p.when) && p.name != h.name && "
+        f"({_is_parent_of('p', 'h')} || "
+        f"self.exists(g, {_is_parent_of('p', 'g')} && has(g.when) && {_is_parent_of('g', 'h')})))",
+        "its when leads back to itself: remove one of the conditions",
+    ),
+    # Where both have conditions on different hyperparameters, they may still exclude each other: one condition may
+    # lie under the other. The operator decides that.
+    _no_hyperparameter(
+        f"self.exists(o, o.name != h.name && {_parameter('o')} == {_parameter('h')} && "
+        "(!has(h.when) || !has(o.when) || "
+        "(h.when.name == o.when.name && sets.intersects(h.when.values, o.when.values))))",
+        "another hyperparameter has the same parameter: give both a when on one hyperparameter, with different values, "
+        "or change parameter",
+        Reason.DUPLICATE,
+    ),
+)
+
+HAS_SCIENTIFIC_RANGE = 'self.hyperparameters.exists(h, h.role == "Scientific" && has(h.low))'
+DESIGN = when_present("search.design", '""')
+
+SPEC_RULES: Final = (
+    Rule(
+        f'{DESIGN} != "Arms" || !{HAS_SCIENTIFIC_RANGE}',
+        "design Arms needs scientific values that can be listed: for a scientific range use design Joint, "
+        "or make it a Categorical with values",
+        field_path=".search.design",
+    ),
+    Rule(
+        f'!({DESIGN} == "Joint" || {HAS_SCIENTIFIC_RANGE}) || !self.hyperparameters.exists(h, has(h.when))',
+        "design Joint (which a scientific range implies) is one space without conditions: remove every when, "
+        "or list the scientific values as a Categorical and use design Arms",
+        field_path=".hyperparameters",
+    ),
+    *(
+        Rule(
+            unchanged(field),
+            f"{field} cannot be changed, since trials of different {differing} are not comparable: "
+            "create another study",
+            field_path=f".{field}",
+            reason=Reason.FORBIDDEN,
+        )
+        for field, differing in (
+            ("hyperparameters", "search spaces"),
+            ("search", "designs"),
+            ("metrics", "measurements"),
+            ("trial", "templates"),
+        )
+    ),
+    # Lists that are maps or sets are equal in any order; but the order numbers the arms and the dimensions of the
+    # search, so another order would draw other trials.
+    Rule(
+        "self.hyperparameters.map(h, h.name) == oldSelf.hyperparameters.map(h, h.name)",
+        "the order of hyperparameters cannot be changed, since it decides which trials are drawn: create another study",
+        field_path=".hyperparameters",
+        reason=Reason.FORBIDDEN,
+    ),
+    Rule(
+        "self.hyperparameters.map(h, has(h.values) ? h.values.map(v, v) : []) == "
+        "oldSelf.hyperparameters.map(h, has(h.values) ? h.values.map(v, v) : [])",
+        "the order of values cannot be changed, since it decides which trials are drawn: create another study",
+        field_path=".hyperparameters",
+        reason=Reason.FORBIDDEN,
+    ),
+)
+
+DURATION_RULES: Final = (
+    Rule(
+        'duration(self) > duration("0s") && duration(self) <= duration("8784h")',
+        "maxDuration must be longer than nothing and at most a year (8784h)",
+    ),
+)
+
+
+def _count(state: str) -> str:
+    return when_present(f"status.trials.{state}", "0")
+
+
+# Failed and stopped trials do not count towards maxTrials.
+COUNTED_TRIALS = f"{_count('total')} - {_count('failed')} - {_count('stopped')}"
+
+STUDY_RULES: Final = (
+    Rule(
+        "self.spec.budget.maxTrials >= oldSelf.spec.budget.maxTrials || "
+        f"self.spec.budget.maxTrials >= {COUNTED_TRIALS}",
+        "maxTrials cannot be lowered below the number of trials that were started",
+        formatted("maxTrials cannot be lowered below the number of trials that were started: %d", COUNTED_TRIALS),
+        ".spec.budget.maxTrials",
+    ),
+    Rule(
+        f"self.spec.objective == oldSelf.spec.objective || {_count('running')} + {_count('pending')} == 0",
+        "objective cannot be changed while trials run: set spec.suspend and wait until none does, "
+        "or create another study",
+        field_path=".spec.objective",
+        reason=Reason.FORBIDDEN,
+    ),
+)
