@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from hack.generate.documents import yaml_text
+from hack.generate.files import Files, yaml_text
 from tuning_operator.api.base import GROUP
 
 Rule = Mapping[str, Sequence[str]]
@@ -21,6 +21,7 @@ PROMETHEUS: Final = "tuning-operator-prometheus"
 
 CHART_FILES: Final = Path("charts/tuning-operator/files/rbac")
 MANIFESTS: Final = Path("manifests/rbac")
+SOURCE: Final = "hack/generate/rbac.py"
 
 READ: Final = ("get", "list", "watch")
 
@@ -85,18 +86,19 @@ def labels(component: str) -> dict[str, str]:
     }
 
 
-def files() -> dict[Path, str]:
+def roles() -> Files:
     """Return the kustomize base's roles, and the rules that the chart's templates read."""
-    return {
-        MANIFESTS / "operator.yaml": yaml_text(*_account_with_role(OPERATOR, "operator", OPERATOR_RULES)),
-        MANIFESTS / "prometheus.yaml": yaml_text(*_account_with_role(PROMETHEUS, "prometheus", PROMETHEUS_RULES)),
-        MANIFESTS / "users.yaml": yaml_text(*(_user_role(role) for role in USER_ROLES)),
-        CHART_FILES / "operator.yaml": yaml_text(OPERATOR_RULES),
-        CHART_FILES / "prometheus.yaml": yaml_text(PROMETHEUS_RULES),
-        CHART_FILES / "users.yaml": yaml_text(
+    files = {
+        MANIFESTS / "operator.yaml": _account_with_role(OPERATOR, "operator", OPERATOR_RULES),
+        MANIFESTS / "prometheus.yaml": _account_with_role(PROMETHEUS, "prometheus", PROMETHEUS_RULES),
+        MANIFESTS / "users.yaml": [_user_role(role) for role in USER_ROLES],
+        CHART_FILES / "operator.yaml": [{"rules": OPERATOR_RULES}],
+        CHART_FILES / "prometheus.yaml": [{"rules": PROMETHEUS_RULES}],
+        CHART_FILES / "users.yaml": [
             {role.name: {"aggregateTo": role.aggregate_to, "rules": role.rules} for role in USER_ROLES}
-        ),
+        ],
     }
+    return {path: yaml_text(documents, SOURCE) for path, documents in files.items()}
 
 
 def _account_with_role(name: str, component: str, rules: Sequence[Rule]) -> list[dict[str, Any]]:

@@ -2,8 +2,10 @@
 
 from hack.generate.crds import crds
 from hack.generate.files import Files, Generator
+from hack.generate.rbac import roles
+from hack.generate.scraping import scraping
 
-GENERATORS: tuple[Generator, ...] = (crds,)
+GENERATORS: tuple[Generator, ...] = (crds, roles, scraping)
 
 
 def all_files() -> Files:

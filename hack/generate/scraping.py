@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from hack.generate.documents import yaml_text
+from hack.generate.files import Files, yaml_text
 from hack.generate.rbac import PROMETHEUS, labels
 from tuning_contract import metrics
 from tuning_operator.api.names import LABEL_ATTEMPT, LABEL_STUDY, LABEL_STUDY_UID, LABEL_TRIAL
@@ -26,6 +26,7 @@ SAMPLE_LIMIT: Final = 5000
 LABEL_LIMIT: Final = 64
 
 CHART_FILES: Final = Path("charts/tuning-operator/files/scraping")
+SOURCE: Final = "hack/generate/scraping.py"
 
 
 @dataclass(frozen=True)
@@ -101,21 +102,21 @@ def operator_job() -> dict[str, Any]:
     }
 
 
-def files() -> dict[Path, str]:
+def scraping() -> Files:
     """Return what the chart's templates read, and the kustomize base's configuration of Prometheus."""
     configuration = {
         "global": {"scrape_interval": SCRAPE_INTERVAL},
         "scrape_configs": [operator_job(), trial_job()],
     }
-    return {
-        CHART_FILES / "trials.yaml": yaml_text(trial_job()),
-        CHART_FILES / "podmonitor-relabelings.yaml": yaml_text([step.for_monitor() for step in NAMING]),
-        Path("manifests/manager/prometheus-configuration.yaml"): yaml_text(
-            {
-                "apiVersion": "v1",
-                "kind": "ConfigMap",
-                "metadata": {"name": PROMETHEUS, "labels": labels("prometheus")},
-                "data": {"prometheus.yaml": yaml_text(configuration)},
-            }
-        ),
+    configuration_map = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": PROMETHEUS, "labels": labels("prometheus")},
+        "data": {"prometheus.yaml": yaml_text([configuration], SOURCE)},
     }
+    files = {
+        CHART_FILES / "trials.yaml": trial_job(),
+        CHART_FILES / "podmonitor.yaml": {"relabelings": [step.for_monitor() for step in NAMING]},
+        Path("manifests/manager/prometheus-configuration.yaml"): configuration_map,
+    }
+    return {path: yaml_text([document], SOURCE) for path, document in files.items()}
