@@ -14,8 +14,16 @@ LABEL_STUDY: Final = f"{GROUP}/study"
 LABEL_STUDY_UID: Final = f"{GROUP}/study-uid"
 LABEL_TRIAL: Final = f"{GROUP}/trial"
 LABEL_ATTEMPT: Final = f"{GROUP}/attempt"
+LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 ANNOTATION_STUDY: Final = f"{GROUP}/study-name"
 """The study's full name, where the label carries a shortened one."""
+
+ANNOTATION_CONTAINER: Final = f"{GROUP}/container"
+"""On a trial's pod: which of its containers trains."""
+ANNOTATION_METRICS_PATH: Final = f"{GROUP}/metrics-path"
+"""On a trial's pod: the HTTP path that Prometheus scrapes."""
+METRICS_PORT_NAME: Final = "tuning-metrics"
+"""The name of the container port that Prometheus scrapes."""
 
 MANAGED_BY: Final = "tuning-operator"
 MAX_NAME: Final = 63

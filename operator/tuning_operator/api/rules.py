@@ -17,7 +17,7 @@ class Reason(StrEnum):
     INVALID = "FieldValueInvalid"
     REQUIRED = "FieldValueRequired"
     FORBIDDEN = "FieldValueForbidden"
-    DUPLICATE = "FieldValueDuplicate"
+    # Not FieldValueDuplicate: the API server says "Duplicate value" and leaves the rule's message out.
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ MAX_VALUES = 32
 NAME_PATTERN = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
 DURATION_PATTERN = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"
 TOP_TRIALS = 10
-LARGEST_BOUND = 1e300  # so that the width of a range is a finite number too
 
 ValueText = Annotated[str, Field(max_length=128)]
 LabelText = Annotated[str, Field(max_length=63)]
@@ -153,12 +152,8 @@ class Hyperparameter(Model):
         description="Scientific: the question is about its effect. Nuisance: it is optimised over, so that the "
         "scientific values are compared fairly. Fixed: it stays as it is, and the conclusion holds for that value only."
     )
-    low: float | None = Field(
-        None, description="The smallest value, for a Float or Integer range.", ge=-LARGEST_BOUND, le=LARGEST_BOUND
-    )
-    high: float | None = Field(
-        None, description="The largest value, for a Float or Integer range.", ge=-LARGEST_BOUND, le=LARGEST_BOUND
-    )
+    low: float | None = Field(None, description="The smallest value, for a Float or Integer range.")
+    high: float | None = Field(None, description="The largest value, for a Float or Integer range.")
     scale: Scale | None = Field(
         None, description="How the range is searched; Log needs low > 0. Default: Linear. Only with low and high."
     )

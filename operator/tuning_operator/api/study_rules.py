@@ -12,6 +12,9 @@ from tuning_operator.api.rules import Reason, Rule, formatted, unchanged, when_p
 MAX_EXACT: Final = "9007199254740992"
 """2^53: beyond it a double, which the API keeps bounds in, skips integers."""
 
+LARGEST_BOUND: Final = "1e300"
+"""So that the width of a range is a finite number too."""
+
 # What a text must look like to stand as a number or a Boolean in JSON. Sixteen digits reach 2^53; an exponent of two
 # digits keeps the longest text that the schema allows finite.
 INTEGER_TEXT: Final = "^(0|-?[1-9][0-9]{0,15})$"
@@ -73,6 +76,11 @@ RANGE_RULES = (
         "low must be smaller than high; for a single value use role Fixed with value",
         ".high",
     ),
+    # A schema's minimum and maximum cannot say it: the API server reads them as int64 where the value is whole.
+    _hyperparameter(
+        f"!has(self.low) || !has(self.high) || (self.low >= -{LARGEST_BOUND} && self.high <= {LARGEST_BOUND})",
+        f"low and high must lie between -{LARGEST_BOUND} and {LARGEST_BOUND}",
+    ),
     _hyperparameter(
         '!has(self.scale) || self.scale != "Log" || !has(self.low) || self.low > 0.0',
         "scale Log needs low > 0: raise low, or use scale Linear",
@@ -127,7 +135,7 @@ DOMAIN_RULES = (
         Reason.FORBIDDEN,
     ),
     _hyperparameter(
-        f"{IS_FIXED} || {IS_CATEGORICAL} || (has(self.low) && has(self.high)) || has(self.low) != has(self.high)",
+        f"{IS_FIXED} || {IS_CATEGORICAL} || has(self.low) || has(self.high) || has(self.values)",
         "types Float and Integer need low and high; or use role Fixed with value",
         None,
         Reason.REQUIRED,
@@ -155,7 +163,6 @@ TEXT_RULES = (
         f'!has(self.values) || !has(self.valueType) || self.valueType != "Float" || {DUPLICATE_NUMBER}.size() == 0',
         "each number may stand once in values, however it is written",
         ".values",
-        Reason.DUPLICATE,
         culprit=f"{DUPLICATE_NUMBER}[0]",
     ),
 )
@@ -172,13 +179,12 @@ HYPERPARAMETER_RULES: Final = (
 )
 
 
-def _no_hyperparameter(is_wrong: str, problem: str, reason: Reason = Reason.INVALID) -> Rule:
+def _no_hyperparameter(is_wrong: str, problem: str) -> Rule:
     """A rule about the whole list: no `h` in it is wrong; the message begins with the first one that is."""
     return Rule(
         f"!self.exists(h, {is_wrong})",
         problem,
         formatted(f"%s: {problem}", f"self.filter(h, {is_wrong})[0].name"),
-        reason=reason,
     )
 
 
@@ -215,7 +221,6 @@ SPACE_RULES: Final = (
         "(h.when.name == o.when.name && sets.intersects(h.when.values, o.when.values))))",
         "another hyperparameter has the same parameter: give both a when on one hyperparameter, with different values, "
         "or change parameter",
-        Reason.DUPLICATE,
     ),
 )
 
