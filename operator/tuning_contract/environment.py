@@ -115,7 +115,7 @@ class TrialEnvironment:
             study_uid=_required(env, "TUNING_STUDY_UID"),
             trial=_required(env, "TUNING_TRIAL"),
             attempt=_integer(env, "TUNING_ATTEMPT"),
-            parameters=_parameters(env),
+            parameters=cls.parameters_from_json(_required(env, "TUNING_PARAMETERS")),
             seed=_integer(env, "TUNING_SEED"),
             metric=_required(env, "TUNING_OBJECTIVE_METRIC"),
             direction=_choice(env, "TUNING_OBJECTIVE_DIRECTION", ("Minimize", "Maximize")),
@@ -125,6 +125,21 @@ class TrialEnvironment:
             checkpoint_dir=env.get("TUNING_CHECKPOINT_DIR"),
             termination_log=_required(env, "TUNING_TERMINATION_LOG"),
         )
+
+    @staticmethod
+    def parameters_from_json(text: str) -> dict[str, ParameterValue]:
+        """Read the parameters' JSON text.
+
+        Raises:
+            ContractError: it is not a JSON object of strings, finite numbers and Booleans.
+        """
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ContractError(f"TUNING_PARAMETERS is not JSON: {error}") from None
+        if not isinstance(value, dict) or not all(map(_is_parameter_value, value.values())):
+            raise ContractError("TUNING_PARAMETERS must be a JSON object of strings, finite numbers and Booleans")
+        return value
 
 
 def _required(env: Mapping[str, str], name: str) -> str:
@@ -146,17 +161,6 @@ def _choice(env: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> Any:
     if text not in allowed:
         raise ContractError(f"{name} is {text!r:.60}; it must be one of {', '.join(allowed)}")
     return text
-
-
-def _parameters(env: Mapping[str, str]) -> dict[str, ParameterValue]:
-    text = _required(env, "TUNING_PARAMETERS")
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ContractError(f"TUNING_PARAMETERS is not JSON: {error}") from None
-    if not isinstance(value, dict) or not all(map(_is_parameter_value, value.values())):
-        raise ContractError("TUNING_PARAMETERS must be a JSON object of strings, finite numbers and Booleans")
-    return value
 
 
 def _is_parameter_value(value: object) -> bool:

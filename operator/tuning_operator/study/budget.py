@@ -66,12 +66,11 @@ def outcome_of(study: StudyView, trials: Sequence[Progressed], used: timedelta) 
     states = Counter(status.state for _, status in trials)
     results = states[TrialState.SUCCEEDED] + states[TrialState.INFEASIBLE]
     if states[TrialState.FAILED] > budget.max_failed_trials:
-        return Outcome(
-            OutcomeKind.FAILED,
-            "MaxFailedTrialsExceeded",
-            f"{states[TrialState.FAILED]} trials failed; spec.budget.maxFailedTrials allows {budget.max_failed_trials}. "
-            "See the trials' messages; raising the budget continues the study.",
+        message = (
+            f"{states[TrialState.FAILED]} trials failed; spec.budget.maxFailedTrials allows "
+            f"{budget.max_failed_trials}. See the trials' messages; raising the budget continues the study."
         )
+        return Outcome(OutcomeKind.FAILED, "MaxFailedTrialsExceeded", message)
     out_of_time = budget.max_duration is not None and used >= parse_duration(budget.max_duration)
     if results < budget.max_trials and not out_of_time:
         return None

@@ -1,0 +1,1 @@
+"""Pure: from values to Kubernetes objects."""
