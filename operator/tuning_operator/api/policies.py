@@ -1,0 +1,160 @@
+"""Admission policies: what the API server must ask about *who* writes, which a schema cannot.
+
+The operator creates Jobs in any namespace that it serves. Without the first policy, permission to create studies would
+be permission to run any pod; without the second, so would permission to create trials.
+
+Both look only at what they guard. The garbage collector's patches of finalizers, which foreground deletion and the
+deletion of a namespace wait for, change neither spec nor status, and pass.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tuning_operator.api.base import GROUP, VERSION
+from tuning_operator.api.rules import formatted
+
+Manifest = dict[str, Any]
+
+API: Final = "admissionregistration.k8s.io/v1"
+
+
+@dataclass(frozen=True)
+class ServiceAccount:
+    """The account that the operator runs as."""
+
+    namespace: str = "tuning-operator-system"
+    name: str = "tuning-operator"
+
+    @property
+    def username(self) -> str:
+        """Its name as the API server authenticates it."""
+        return f"system:serviceaccount:{self.namespace}:{self.name}"
+
+
+def admission_policies(
+    operator: ServiceAccount,
+    *,
+    prefix: str = "tuning-operator",
+    labels: Mapping[str, str] | None = None,
+    namespaces: Sequence[str] = (),
+) -> list[Manifest]:
+    """Return the policies and their bindings.
+
+    Args:
+        operator: The only account that may write trials.
+        prefix: What the objects' names begin with; two installations in a cluster need different ones.
+        labels: Labels of the objects.
+        namespaces: The namespaces that the operator serves; none named means all.
+    """
+    metadata = {"labels": dict(labels)} if labels else {}
+    author, writer = f"{prefix}-study-author", f"{prefix}-trial-writer"
+    return [
+        _policy({"name": author, **metadata}, study_author()),
+        _binding({"name": author, **metadata}, author, namespaces),
+        _policy({"name": writer, **metadata}, trial_writer(operator)),
+        _binding({"name": writer, **metadata}, writer, namespaces),
+    ]
+
+
+def study_author() -> Manifest:
+    """Return the rule that a study gives no power that its author lacks."""
+    may_create_jobs = (
+        'authorizer.group("batch").resource("jobs").namespace(request.namespace).check("create").allowed()'
+    )
+    may_use = (
+        'authorizer.group("").resource("serviceaccounts").namespace(request.namespace).name(account)'
+        '.check("use").allowed()'
+    )
+    template = "object.?spec.trial.template.spec"  # absent where `kubectl scale` writes
+    return {
+        # Scaling is in the list since it makes the operator create Jobs, too.
+        "matchConstraints": _matching("tuningstudies", "tuningstudies/scale"),
+        "matchConditions": [
+            {
+                "name": "spec-is-written",
+                "expression": 'request.operation == "CREATE" || object.spec != oldObject.spec',
+            }
+        ],
+        "variables": [
+            {
+                # The pod's account may be given by either name; empty means default.
+                "name": "accounts",
+                "expression": f'[{template}.serviceAccountName.orValue(""), {template}.serviceAccount.orValue("")]'
+                '.filter(account, account != "" && account != "default")',
+            },
+            {"name": "forbiddenAccounts", "expression": f"variables.accounts.filter(account, !{may_use})"},
+        ],
+        "validations": [
+            {
+                "expression": may_create_jobs,
+                "message": "a study creates Jobs: to create or change one you must be allowed to create Jobs yourself",
+                "messageExpression": formatted(
+                    "a study creates Jobs: to create or change one you must be allowed to create Jobs (batch) "
+                    "in namespace %s yourself",
+                    "request.namespace",
+                ),
+                "reason": "Forbidden",
+            },
+            {
+                "expression": "variables.forbiddenAccounts.size() == 0",
+                "message": "the pods of trials run as a service account that you may not use: "
+                "you need the verb use on it, or leave serviceAccountName out",
+                "messageExpression": formatted(
+                    "the pods of trials would run as service account %s: to use it you must be allowed the verb use "
+                    "on this service account in namespace %s, or leave serviceAccountName out",
+                    "variables.forbiddenAccounts[0]",
+                    "request.namespace",
+                ),
+                "reason": "Forbidden",
+            },
+        ],
+    }
+
+
+def trial_writer(operator: ServiceAccount) -> Manifest:
+    """Return the rule that only the operator writes trials. Who may delete them is for RBAC to say."""
+    return {
+        "matchConstraints": _matching("tuningtrials", "tuningtrials/status"),
+        "matchConditions": [
+            {
+                "name": "spec-or-status-is-written",
+                "expression": 'request.operation == "CREATE" || object.?spec != oldObject.?spec'
+                ' || (request.subResource == "status" && object.?status != oldObject.?status)',
+            }
+        ],
+        "validations": [
+            {
+                "expression": f'request.userInfo.username == "{operator.username}"',
+                "message": "trials are written by the operator alone: create or change a TuningStudy instead",
+                "reason": "Forbidden",
+            }
+        ],
+    }
+
+
+def _policy(metadata: Manifest, spec: Manifest) -> Manifest:
+    return {
+        "apiVersion": API,
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": metadata,
+        "spec": {"failurePolicy": "Fail", **spec},
+    }
+
+
+def _binding(metadata: Manifest, policy: str, namespaces: Sequence[str]) -> Manifest:
+    spec: Manifest = {"policyName": policy, "validationActions": ["Deny"]}
+    if namespaces:
+        served = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": list(namespaces)}
+        spec["matchResources"] = {"namespaceSelector": {"matchExpressions": [served]}}
+    return {"apiVersion": API, "kind": "ValidatingAdmissionPolicyBinding", "metadata": metadata, "spec": spec}
+
+
+def _matching(*resources: str) -> Manifest:
+    rule = {
+        "apiGroups": [GROUP],
+        "apiVersions": [VERSION],
+        "operations": ["CREATE", "UPDATE"],
+        "resources": list(resources),
+    }
+    return {"resourceRules": [rule]}
