@@ -1,11 +1,15 @@
 """The generators, in one list."""
 
+from hack.generate.chart import chart
+from hack.generate.api_docs import api_docs
 from hack.generate.crds import crds
+from hack.generate.dashboards import dashboards
 from hack.generate.files import Files, Generator
+from hack.generate.policies import policies
 from hack.generate.rbac import roles
 from hack.generate.scraping import scraping
 
-GENERATORS: tuple[Generator, ...] = (crds, roles, scraping)
+GENERATORS: tuple[Generator, ...] = (api_docs, crds, dashboards, policies, roles, scraping)
 
 
 def all_files() -> Files:

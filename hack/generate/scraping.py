@@ -13,13 +13,14 @@ from typing import Any, Final
 from hack.generate.files import Files, yaml_text
 from hack.generate.rbac import PROMETHEUS, labels
 from tuning_contract import metrics
-from tuning_operator.api.names import LABEL_ATTEMPT, LABEL_STUDY, LABEL_STUDY_UID, LABEL_TRIAL
-
-PORT_NAME: Final = "tuning-metrics"
-"""The operator declares the port of `spec.metrics` under this name on a trial's container."""
-
-ANNOTATION_PATH: Final = "tuning-operator.dev/metrics-path"
-"""And writes its path into this annotation where it is not /metrics."""
+from tuning_operator.api.names import (
+    ANNOTATION_METRICS_PATH,
+    LABEL_ATTEMPT,
+    LABEL_STUDY,
+    LABEL_STUDY_UID,
+    LABEL_TRIAL,
+    METRICS_PORT_NAME,
+)
 
 SCRAPE_INTERVAL: Final = "15s"
 SAMPLE_LIMIT: Final = 5000
@@ -61,7 +62,7 @@ def meta(kind: str, name: str) -> str:
 
 
 NAMING: Final = (
-    Relabel(meta("annotation", ANNOTATION_PATH), "__metrics_path__", "(.+)"),
+    Relabel(meta("annotation", ANNOTATION_METRICS_PATH), "__metrics_path__", "(.+)"),
     Relabel("__meta_kubernetes_namespace", metrics.LABEL_NAMESPACE),
     Relabel("__meta_kubernetes_pod_name", metrics.LABEL_POD),
     Relabel(meta("label", LABEL_STUDY), metrics.LABEL_STUDY),
@@ -69,11 +70,11 @@ NAMING: Final = (
     Relabel(meta("label", LABEL_TRIAL), metrics.LABEL_TRIAL),
     Relabel(meta("label", LABEL_ATTEMPT), metrics.LABEL_ATTEMPT),
 )
-"""Whose series these are. What the pod itself says under these names becomes `exported_…`: it cannot pose as another."""
+"""Whose series these are. What the pod says under these names becomes `exported_…`: it cannot pose as another."""
 
 CHOOSING: Final = (
     Relabel(meta("label", LABEL_TRIAL), regex=".+", action="keep"),
-    Relabel("__meta_kubernetes_pod_container_port_name", regex=PORT_NAME, action="keep"),
+    Relabel("__meta_kubernetes_pod_container_port_name", regex=METRICS_PORT_NAME, action="keep"),
     # A pod that is pending has no address, and one that has ended does not answer.
     Relabel("__meta_kubernetes_pod_phase", regex="Running", action="keep"),
 )
