@@ -1,7 +1,7 @@
 """The generators, in one list."""
 
-from hack.generate.chart import chart
 from hack.generate.api_docs import api_docs
+from hack.generate.chart import chart
 from hack.generate.crds import crds
 from hack.generate.dashboards import dashboards
 from hack.generate.files import Files, Generator
@@ -9,7 +9,7 @@ from hack.generate.policies import policies
 from hack.generate.rbac import roles
 from hack.generate.scraping import scraping
 
-GENERATORS: tuple[Generator, ...] = (api_docs, crds, dashboards, policies, roles, scraping)
+GENERATORS: tuple[Generator, ...] = (api_docs, chart, crds, dashboards, policies, roles, scraping)
 
 
 def all_files() -> Files:
