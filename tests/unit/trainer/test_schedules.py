@@ -1,0 +1,47 @@
+"""The learning rate is a function of the step."""
+
+import pytest
+
+from tuning_contract.environment import ParameterValue
+from tuning_trainer.parameters import Parameters
+from tuning_trainer.schedules import learning_rate_at
+
+
+def rates(**changes: ParameterValue) -> list[float]:
+    """Return all rates of a run of 8 steps at base rate 1."""
+    parameters = Parameters.from_mapping({"learning_rate": 1.0, "max_steps": 8, "warmup_steps": 0} | changes)
+    return [learning_rate_at(step, parameters) for step in range(parameters.max_steps)]
+
+
+COSINE = [1.0, 0.961940, 0.853553, 0.691342, 0.5, 0.308658, 0.146447, 0.038060]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"schedule": "constant"}, [1.0] * 8),
+        ({"schedule": "linear"}, [1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125]),
+        ({"schedule": "cosine"}, COSINE),
+        ({"schedule": "cosine", "learning_rate": 0.5}, [rate / 2 for rate in COSINE]),
+        ({"schedule": "constant", "warmup_steps": 3}, [0.25, 0.5, 0.75] + [1.0] * 5),
+        ({"schedule": "linear", "warmup_steps": 4}, [0.2, 0.4, 0.6, 0.8, 1.0, 0.75, 0.5, 0.25]),
+        ({"schedule": "linear", "decay_steps": 4}, [1.0, 1.0, 1.0, 1.0, 1.0, 0.75, 0.5, 0.25]),
+        (
+            {"schedule": "linear", "decay_steps": 4, "max_steps": 10},
+            [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.75, 0.5, 0.25],
+        ),
+        ({"schedule": "linear", "warmup_steps": 1, "decay_steps": 2}, [0.5] + [1.0] * 6 + [0.5]),
+        (
+            {"schedule": "linear", "final_learning_rate_fraction": 0.2},
+            [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3],
+        ),
+        ({"schedule": "constant", "final_learning_rate_fraction": 0.2}, [1.0] * 8),
+    ],
+)
+def test_rates(changes: dict[str, ParameterValue], expected: list[float]) -> None:
+    assert rates(**changes) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+def test_no_step_is_wasted_at_rate_zero(schedule: str) -> None:
+    assert all(0 < rate <= 1 for rate in rates(schedule=schedule, warmup_steps=3))
