@@ -36,12 +36,20 @@ def _is_boolean(text: str) -> str:
 
 
 def _hyperparameter(
-    rule: str, problem: str, field: str | None = None, reason: Reason = Reason.INVALID, culprit: str | None = None
+    rule: str,
+    problem: str,
+    field: str | None = None,
+    reason: Reason = Reason.INVALID,
+    culprit: tuple[str, str] | None = None,
 ) -> Rule:
-    """A rule about one hyperparameter, whose message begins with its name (and the culprit, a CEL text)."""
+    """A rule about one hyperparameter, whose message begins with its name.
+
+    The culprit ends it: a text with %s, and the CEL of what stands there.
+    """
     if culprit is None:
         return Rule(rule, problem, formatted(f"%s: {problem}", "self.name"), field, reason)
-    return Rule(rule, problem, formatted(f"%s: {problem}; not %s", "self.name", culprit), field, reason)
+    blame, text = culprit
+    return Rule(rule, problem, formatted(f"%s: {problem}; {blame}", "self.name", text), field, reason)
 
 
 def _texts_are(value_type: str, check: str, what: str) -> list[Rule]:
@@ -53,13 +61,13 @@ def _texts_are(value_type: str, check: str, what: str) -> list[Rule]:
             f"{other_type} || !has(self.value) || {value}",
             f"value must be {what}",
             ".value",
-            culprit="self.value",
+            culprit=("not %s", "self.value"),
         ),
         _hyperparameter(
             f"{other_type} || !has(self.values) || self.values.all(v, {values})",
             f"each of values must be {what}",
             ".values",
-            culprit=f"self.values.filter(v, !({values}))[0]",
+            culprit=("not %s", f"self.values.filter(v, !({values}))[0]"),
         ),
     ]
 
@@ -163,7 +171,7 @@ TEXT_RULES = (
         f'!has(self.values) || !has(self.valueType) || self.valueType != "Float" || {DUPLICATE_NUMBER}.size() == 0',
         "each number may stand once in values, however it is written",
         ".values",
-        culprit=f"{DUPLICATE_NUMBER}[0]",
+        culprit=("%s is there twice", f"{DUPLICATE_NUMBER}[0]"),
     ),
 )
 
@@ -258,15 +266,12 @@ SPEC_RULES: Final = (
     # Lists that are maps or sets are equal in any order; but the order numbers the arms and the dimensions of the
     # search, so another order would draw other trials.
     Rule(
-        "self.hyperparameters.map(h, h.name) == oldSelf.hyperparameters.map(h, h.name)",
-        "the order of hyperparameters cannot be changed, since it decides which trials are drawn: create another study",
-        field_path=".hyperparameters",
-        reason=Reason.FORBIDDEN,
-    ),
-    Rule(
-        "self.hyperparameters.map(h, has(h.values) ? h.values.map(v, v) : []) == "
-        "oldSelf.hyperparameters.map(h, has(h.values) ? h.values.map(v, v) : [])",
-        "the order of values cannot be changed, since it decides which trials are drawn: create another study",
+        " && ".join(
+            f"self.hyperparameters.map({each}) == oldSelf.hyperparameters.map({each})"
+            for each in ("h, h.name", "h, has(h.values) ? h.values.map(v, v) : []")
+        ),
+        "the order of hyperparameters and of their values cannot be changed, since it decides which trials are drawn: "
+        "create another study",
         field_path=".hyperparameters",
         reason=Reason.FORBIDDEN,
     ),

@@ -6,7 +6,7 @@ from typing import Any
 from tuning_operator.api import names
 from tuning_operator.api.base import API_VERSION, Model
 from tuning_operator.study.decision import Event, NewTrial
-from tuning_operator.study.snapshot import StudyView, TrialView
+from tuning_operator.study.snapshot import StudyView
 
 Manifest = dict[str, Any]
 
@@ -54,23 +54,20 @@ def status_body(kind: str, namespace: str, name: str, uid: str, resource_version
     }
 
 
-def event(study: StudyView, about: TrialView | None, happened: Event, now: datetime) -> Manifest:
-    """Return the core/v1 Event that `kubectl describe` shows under the study; a trial is named in its message."""
+def event(study: StudyView, happened: Event, now: datetime) -> Manifest:
+    """Return the core/v1 Event that `kubectl describe study` shows; a trial is named in its message."""
     moment = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     message = happened.message if happened.trial is None else f"{happened.trial}: {happened.message}"
-    kind, name, uid = "TuningStudy", study.name, study.uid
-    if about is not None:
-        kind, name, uid = "TuningTrial", about.name, about.uid
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"generateName": f"{name[:200]}.", "namespace": study.namespace},
+        "metadata": {"generateName": f"{study.name[:200]}.", "namespace": study.namespace},
         "involvedObject": {
             "apiVersion": API_VERSION,
-            "kind": kind,
+            "kind": "TuningStudy",
             "namespace": study.namespace,
-            "name": name,
-            "uid": uid,
+            "name": study.name,
+            "uid": study.uid,
         },
         "reason": happened.reason,
         "message": message[:1024],

@@ -88,7 +88,17 @@ def exists(hyperparameter: Hyperparameter, assignment: Mapping[str, ParameterVal
     when = hyperparameter.when
     if when is None:
         return True
-    return when.name in assignment and parameter_text(assignment[when.name]) in when.values
+    return when.name in assignment and any(_is_spelling(text, assignment[when.name]) for text in when.values)
+
+
+def _is_spelling(text: str, value: ParameterValue) -> bool:
+    # The value was read from a text once, and 1e-3 is written back as 0.001: texts cannot be compared.
+    if isinstance(value, str | bool):
+        return text == parameter_text(value)
+    try:
+        return float(text) == value
+    except ValueError:
+        return False
 
 
 def parameters_of(hyperparameters: Sequence[Hyperparameter], assignment: Assignment) -> dict[str, ParameterValue]:

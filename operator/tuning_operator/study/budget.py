@@ -1,10 +1,13 @@
 """The budget: which trial comes next, how much time is used, and when the study is over."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+import heapq
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
+from itertools import count
 
 from tuning_operator.api.study import StudyDuration
 from tuning_operator.api.trial import TrialState, TuningTrialSpec, TuningTrialStatus
@@ -40,24 +43,32 @@ def next_positions(
 
     Each arm gets its share of `max_trials` (shares differ by at most one); a failed or stopped trial is replaced by
     the next point of the same arm, so that failures never tilt the comparison. The arm that is furthest behind comes
-    first.
+    first. A position is next where no trial has it, even where a later one exists: trials are created side by side,
+    and the operator may have been killed when the later one was through.
     """
+    if free <= 0:
+        return []
     counted: Counter[int] = Counter()
-    started: Counter[int] = Counter()
+    taken: defaultdict[int, set[int]] = defaultdict(set)
     for spec, status in trials:
-        started[spec.arm] = max(started[spec.arm], spec.position + 1)
+        taken[spec.arm].add(spec.position)
         counted[spec.arm] += status.state.has_result or not status.state.is_finished
-    wanted = dict(enumerate(shares(max_trials, len(arms))))
+    wanted = shares(max_trials, len(arms))
+    unused = {arm.number: _unused(taken[arm.number]) for arm in arms}
+    behind = [(counted[n] / wanted[n], n) for n in unused if counted[n] < wanted[n]]
+    heapq.heapify(behind)
     chosen: list[tuple[Arm, int]] = []
-    while len(chosen) < free:
-        behind = [arm for arm in arms if counted[arm.number] < wanted[arm.number]]
-        if not behind:
-            break
-        arm = min(behind, key=lambda a: (counted[a.number] / wanted[a.number], a.number))
-        chosen.append((arm, started[arm.number]))
-        started[arm.number] += 1
-        counted[arm.number] += 1
+    while behind and len(chosen) < free:
+        _, number = heapq.heappop(behind)
+        chosen.append((arms[number], next(unused[number])))
+        counted[number] += 1
+        if counted[number] < wanted[number]:
+            heapq.heappush(behind, (counted[number] / wanted[number], number))
     return chosen
+
+
+def _unused(taken: Set[int]) -> Iterator[int]:
+    return (position for position in count() if position not in taken)
 
 
 def outcome_of(study: StudyView, trials: Sequence[Progressed], used: timedelta) -> Outcome | None:
@@ -94,12 +105,12 @@ def wound(clock: StudyDuration, runs: bool, start: datetime | None, now: datetim
     Args:
         clock: as it stands.
         runs: whether it should run from now on.
-        start: when the first trial was created; the clock's first start.
+        start: when the first trial was created, where the clock has never been looked at since; else None.
         now: the present.
     """
     if runs and clock.since is None:
-        first = clock.consumed_seconds == 0 and start is not None
-        return clock.model_copy(update={"since": start if first else now.replace(microsecond=0)})
+        return clock.model_copy(update={"since": start or now.replace(microsecond=0)})
     if not runs and clock.since is not None:
-        return StudyDuration(consumed_seconds=int(used_time(clock, now).total_seconds()))
+        # Rounded up: a study whose time is over must not have a rest of a second left when its clock is stopped.
+        return StudyDuration(consumed_seconds=math.ceil(used_time(clock, now).total_seconds()))
     return clock

@@ -38,7 +38,8 @@ def decide(snapshot: Snapshot) -> Decision:
         refusal = None
     except acceptance.Refused as refused:
         refusal = (refused.reason, refused.message)
-    looks = [_Look(trial, advance(snapshot, trial, _halt(snapshot, refusal))) for trial in snapshot.trials.values()]
+    halt = _halt(snapshot)
+    looks = [_Look(trial, advance(snapshot, trial, halt)) for trial in snapshot.trials.values()]
     return _Plan(snapshot, refusal, looks).decision()
 
 
@@ -52,7 +53,7 @@ class _Look:
     @property
     def after(self) -> TrialView:
         """The trial with the status that this decision gives it."""
-        return replace(self.trial, status=self.step.status)
+        return self.trial if self.step.status is self.trial.status else replace(self.trial, status=self.step.status)
 
 
 @dataclass(frozen=True)
@@ -69,17 +70,18 @@ class _Plan:
         active = [t for t in after if not t.status.state.is_finished]
         obstacle = starting.obstacle_of(snapshot, (t.name for t in active))
         goes_on = self.refusal is None and outcome is None and not study.spec.suspend
-        may_start = goes_on and (obstacle is None or not obstacle.blocks)
+        may_start = goes_on and (obstacle is None or not obstacle.forbids)
         new_trials = self._new_trials(after, len(active)) if may_start else ()
         start_time = study.status.start_time or min((t.created for t in after), default=None)
-        clock = wound(study.status.duration, goes_on and bool(after), start_time, snapshot.now)
+        first_start = start_time if study.status.start_time is None else None
+        clock = wound(study.status.duration, goes_on and bool(after), first_start, snapshot.now)
         findings = Findings(self.refusal, outcome, obstacle, clock, start_time)
         status = study_status(snapshot, after, findings)
         return Decision(
             trial_statuses=tuple(
                 TrialStatusWrite(look.trial, look.step.status)
                 for look in self.looks
-                if look.step.status != look.trial.status
+                if look.after is not look.trial and look.step.status != look.trial.status
             ),
             new_trials=new_trials,
             new_jobs=tuple(
@@ -128,7 +130,7 @@ def new_trial(study: StudyView, arm: Arm, position: int, arms: int) -> NewTrial:
     return NewTrial(names.trial_name(study.name, study.uid, index), spec)
 
 
-def _halt(snapshot: Snapshot, refusal: tuple[str, str] | None) -> Halt | None:
+def _halt(snapshot: Snapshot) -> Halt | None:
     """Return why running trials must end now; None while they may run.
 
     A study that is refused after it was accepted starts nothing more, but what runs is left to end.

@@ -15,6 +15,7 @@ def metrics_available(snapshot: Snapshot) -> Condition:
     """Return the condition MetricsAvailable; it stays as it was where nothing speaks for or against it."""
     study, now = snapshot.study, snapshot.now
     patience = snapshot.settings.scrape_interval * PATIENCE_INTERVALS
+    before = find(study.status.conditions, CONDITION)
 
     def say(answer: bool | None, reason: str, message: str) -> Condition:
         return condition(CONDITION, answer, reason, message, study.generation, now)
@@ -22,7 +23,11 @@ def metrics_available(snapshot: Snapshot) -> Condition:
     if not snapshot.metrics.reachable:
         since = snapshot.metrics.since
         if since is not None and now - since >= patience:
-            return say(False, "PrometheusUnreachable", f"Prometheus does not answer: {snapshot.metrics.error}")
+            fresh = say(False, "PrometheusUnreachable", f"Prometheus does not answer: {snapshot.metrics.error}")
+            if before is not None and (before.status, before.reason) == (fresh.status, fresh.reason):
+                # A client words the same failure anew at each try; a status write for each would help nobody.
+                return before.model_copy(update={"observed_generation": study.generation})
+            return fresh
     elif snapshot.metrics.latest:
         return say(True, "SeriesFound", f"Prometheus has {study.series} of running trials.")
     elif blind := trials_without_metrics(snapshot):
@@ -35,7 +40,6 @@ def metrics_available(snapshot: Snapshot) -> Condition:
             f"scrape intervals. Looked for: pods with the label {LABEL_TRIAL}, port {port}, path {path}. "
             f"Metrics seen of this study's pods: {seen}. Results come from the trials' final records meanwhile.",
         )
-    before = find(study.status.conditions, CONDITION)
     return before or say(None, "NotYetKnown", "No trial has run long enough to be scraped.")
 
 

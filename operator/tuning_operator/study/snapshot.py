@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from tuning_contract.metrics import TRIAL_OBJECTIVE
 from tuning_operator.api.study import TuningStudySpec, TuningStudyStatus
@@ -160,6 +161,8 @@ class Refusal:
 
     trial: str
     message: str
+    retry: bool = False
+    """The wait after it is over: one more try shows whether its cause is gone."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +182,16 @@ class Snapshot:
     dry_run_error: str | None = None
     """The API server's word on the rendered Job; None: it would take it, or it was not asked."""
     settings: Settings = field(default_factory=Settings)
+
+    @cached_property
+    def trials_with_living_pods(self) -> Mapping[str, int]:
+        """The lowest attempt of which a pod still lives, by trial name; a pod can outlive its Job's object."""
+        lowest: dict[str, int] = {}
+        for pods in self.pods.values():
+            for pod in pods:
+                if not pod.over:
+                    lowest[pod.trial] = min(pod.attempt, lowest.get(pod.trial, pod.attempt))
+        return lowest
 
     def job_of(self, trial: TrialView) -> JobView | None:
         """Return the Job of the trial's current attempt."""

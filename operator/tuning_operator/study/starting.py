@@ -36,6 +36,13 @@ class Obstacle:
     message: str
     blocks: bool = True
     """False for a wait that is nobody's mistake: for a node or a GPU."""
+    retry: bool = False
+    """It may be gone, and one try will tell."""
+
+    @property
+    def forbids(self) -> bool:
+        """Whether nothing may be started while it lasts."""
+        return self.blocks and not self.retry
 
 
 def obstacle_of(snapshot: Snapshot, active: Iterable[str]) -> Obstacle | None:
@@ -44,7 +51,7 @@ def obstacle_of(snapshot: Snapshot, active: Iterable[str]) -> Obstacle | None:
     for trial in active:
         for job in snapshot.jobs.get(trial, ()):
             found += [o for pod in snapshot.pods_of(job) if (o := _of_pod(pod)) is not None]
-    return min(found, key=lambda o: not o.blocks, default=None)
+    return min(found, key=lambda o: (not o.blocks, o.retry), default=None)
 
 
 def _of_pod(pod: PodView) -> Obstacle | None:
@@ -67,7 +74,7 @@ def _of_refusal(refusal: Refusal) -> Obstacle:
         reason = "InvalidContainer"
     else:
         reason = "PodsForbidden"
-    return Obstacle(reason, f"Trial {refusal.trial}: {text}")
+    return Obstacle(reason, f"Trial {refusal.trial}: {text}", retry=refusal.retry)
 
 
 def _said(pod: PodView) -> str:

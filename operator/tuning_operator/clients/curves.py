@@ -1,0 +1,105 @@
+"""The trials' curves as the operator last read them: one batched query a scrape interval, for all studies at once."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from tuning_operator.clients.errors import PrometheusError
+from tuning_operator.clients.prometheus import Curves, Prometheus, Target
+from tuning_operator.study.metrics import PATIENCE_INTERVALS
+from tuning_operator.study.snapshot import MetricsView, Sample, StudyView, TrialView
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class CurveReader:
+    """Reads curves, and remembers the newest; everything in it can be read again."""
+
+    prometheus: Prometheus
+    scrape_interval: timedelta
+    _latest: dict[str, dict[str, Sample]] = field(default_factory=dict)
+    _names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _error: str = ""
+    _since: datetime | None = None
+
+    def view(self, study: StudyView) -> MetricsView:
+        """Return what is known of a study's curves; asks nobody."""
+        return MetricsView(
+            reachable=self._since is None,
+            error=self._error,
+            since=self._since,
+            latest=self._latest.get(study.uid, {}),
+            names_seen=self._names.get(study.uid, ()),
+        )
+
+    async def poll_forever(
+        self, studies: Callable[[], Iterable[StudyView]], changed: Callable[[StudyView], None]
+    ) -> None:
+        """Read the newest samples of all studies with running trials, once a scrape interval.
+
+        Args:
+            studies: returns the studies to read for.
+            changed: is told of each study whose view may have changed.
+        """
+        while True:
+            wanted = list(studies())
+            if wanted:
+                await self._poll(wanted)
+                for study in wanted:
+                    changed(study)
+            await asyncio.sleep(self.scrape_interval.total_seconds())
+
+    async def whole(self, study: StudyView, trial: TrialView) -> tuple[Sample, ...] | None:
+        """Return all samples of a trial that ended; None where Prometheus does not answer."""
+        try:
+            samples = await self.prometheus.whole(_target(study), trial.name, trial.created, datetime.now(UTC))
+        except PrometheusError as error:
+            self._failed(error)
+            return None
+        self._answered()
+        return samples
+
+    async def read_names(self, study: StudyView) -> None:
+        """Find out which metrics there are of a study whose objective is missing, once until the next poll."""
+        if study.uid in self._names:
+            return
+        try:
+            self._names[study.uid] = await self.prometheus.names_of(_target(study), self._window)
+        except PrometheusError as error:
+            self._failed(error)
+
+    @property
+    def _window(self) -> timedelta:
+        return self.scrape_interval * (PATIENCE_INTERVALS + 1)
+
+    async def _poll(self, studies: list[StudyView]) -> None:
+        try:
+            found = await self.prometheus.recent(map(_target, studies), self._window)
+        except PrometheusError as error:
+            self._failed(error)
+            return
+        self._answered()
+        self._latest = {uid: _newest(curves) for uid, curves in found.items()}
+        self._names = {}
+
+    def _failed(self, error: PrometheusError) -> None:
+        if self._since is None:
+            log.warning("Prometheus does not answer: %s", error)
+        self._error = str(error)
+        self._since = self._since or datetime.now(UTC)
+
+    def _answered(self) -> None:
+        if self._since is not None:
+            log.info("Prometheus answers again.")
+        self._since, self._error = None, ""
+
+
+def _target(study: StudyView) -> Target:
+    return Target(study.namespace, study.uid, study.series)
+
+
+def _newest(curves: Curves) -> dict[str, Sample]:
+    return {trial: samples[-1] for trial, samples in curves.items() if samples}

@@ -1,0 +1,204 @@
+"""Prometheus: a few batched queries, and nothing that a result depends on when a trial wrote its record.
+
+Step and objective of one scrape share a timestamp, so raw samples are read with a range selector and paired by it.
+The matchers on namespace and study uid are set by relabelling and forced here: a study reads its own pods only.
+"""
+
+import asyncio
+import json
+import math
+import ssl
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tuning_contract.metrics import LABEL_ATTEMPT, LABEL_NAMESPACE, LABEL_STUDY_UID, LABEL_TRIAL, TRIAL_STEP
+from tuning_operator.clients.errors import PrometheusError
+from tuning_operator.clients.telemetry import PROMETHEUS_QUERIES, PROMETHEUS_QUERY_SECONDS, PROMETHEUS_UP
+from tuning_operator.study.snapshot import Sample
+
+QUERY_TIMEOUT = 10.0
+STUDIES_A_QUERY = 50
+"""So many uids (37 bytes each) stay far below Prometheus' limits on a query's size."""
+
+Curves = dict[str, tuple[Sample, ...]]
+"""Samples by trial name, oldest first."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A study whose series are wanted."""
+
+    namespace: str
+    study_uid: str
+    series: str
+
+
+class Prometheus:
+    """The HTTP API of a Prometheus, 2.42 or later."""
+
+    def __init__(self, url: str, token_file: str | None = None, ca_file: str | None = None) -> None:
+        self._url = url.rstrip("/") + "/api/v1/query"
+        self._token_file = None if token_file is None else Path(token_file)
+        self._ssl = ssl.create_default_context(cafile=ca_file) if ca_file else None
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def recent(self, targets: Iterable[Target], window: timedelta) -> dict[str, Curves]:
+        """Return the last `window` of all targets' curves, by study uid: one query for up to 50 studies.
+
+        Raises:
+            PrometheusError: no readable answer.
+        """
+        wanted = list(targets)
+        found: dict[str, Curves] = {}
+        for start in range(0, len(wanted), STUDIES_A_QUERY):
+            batch = wanted[start : start + STUDIES_A_QUERY]
+            matchers = {
+                "__name__": ("=~", _any_of({TRIAL_STEP, *(t.series for t in batch)})),
+                LABEL_NAMESPACE: ("=~", _any_of({t.namespace for t in batch})),
+                LABEL_STUDY_UID: ("=~", _any_of({t.study_uid for t in batch})),
+            }
+            rows = await self._query(_selector(matchers, window))
+            found |= paired(rows, batch)
+        return found
+
+    async def whole(self, target: Target, trial: str, since: datetime, now: datetime) -> tuple[Sample, ...]:
+        """Return all samples of one trial's objective, oldest first.
+
+        Raises:
+            PrometheusError: no readable answer.
+        """
+        matchers = {
+            "__name__": ("=~", _any_of({TRIAL_STEP, target.series})),
+            LABEL_NAMESPACE: ("=", target.namespace),
+            LABEL_STUDY_UID: ("=", target.study_uid),
+            LABEL_TRIAL: ("=", trial),
+        }
+        rows = await self._query(_selector(matchers, now - since + timedelta(minutes=1)))
+        return paired(rows, [target]).get(target.study_uid, {}).get(trial, ())
+
+    async def names_of(self, target: Target, window: timedelta) -> tuple[str, ...]:
+        """Return the names of the metrics that Prometheus has of a study's pods, at most twenty.
+
+        Raises:
+            PrometheusError: no readable answer.
+        """
+        matchers = {LABEL_NAMESPACE: ("=", target.namespace), LABEL_STUDY_UID: ("=", target.study_uid)}
+        rows = await self._query(f"count by (__name__) ({_selector(matchers)})")
+        return tuple(sorted(row["metric"].get("__name__", "") for row in rows))[:20]
+
+    async def _query(self, promql: str) -> list[dict[str, Any]]:
+        started = time.monotonic()
+        try:
+            rows = await self._send(promql)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError, TypeError) as error:
+            PROMETHEUS_UP.set(0)
+            PROMETHEUS_QUERIES.labels("error").inc()
+            raise PrometheusError(str(error) or type(error).__name__) from error
+        finally:
+            PROMETHEUS_QUERY_SECONDS.observe(time.monotonic() - started)
+        PROMETHEUS_UP.set(1)
+        PROMETHEUS_QUERIES.labels("ok").inc()
+        return rows
+
+    async def _send(self, promql: str) -> list[dict[str, Any]]:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(trust_env=True)
+        form = {"query": promql, "timeout": f"{QUERY_TIMEOUT:.0f}s"}
+        async with asyncio.timeout(QUERY_TIMEOUT):
+            async with self._session.post(
+                self._url, data=form, headers=self._headers(), ssl=self._ssl or True
+            ) as answer:
+                text = await answer.text()
+        if answer.status != 200:
+            raise ValueError(f"HTTP {answer.status}: {text[:200]}")
+        body = json.loads(text)
+        if body["status"] != "success":
+            raise ValueError(str(body.get("error", "no success"))[:200])
+        rows: list[dict[str, Any]] = body["data"]["result"]
+        return rows
+
+    def _headers(self) -> dict[str, str]:
+        # Read at each call: projected tokens are renewed in place.
+        return {} if self._token_file is None else {"Authorization": f"Bearer {self._token_file.read_text().strip()}"}
+
+
+def paired(rows: Iterable[Mapping[str, Any]], targets: Iterable[Target]) -> dict[str, Curves]:
+    """Pair steps and objectives by timestamp.
+
+    Args:
+        rows: of a range selector's answer: `metric` labels and `values` [[unix seconds, text], …].
+        targets: the studies; a series with a study's uid from another namespace is somebody else's, and is dropped.
+
+    Returns:
+        Samples by study uid and trial. Where no step was scraped at an objective's timestamp, its step is None.
+    """
+    series = {(t.namespace, t.study_uid): t.series for t in targets}
+    steps: dict[_Scraped, dict[float, float]] = {}
+    values: dict[_Scraped, dict[float, float]] = {}
+    for row in rows:
+        key = _Scraped.from_labels(row["metric"])
+        samples = {float(at): float(text) for at, text in row["values"]}
+        if row["metric"]["__name__"] == TRIAL_STEP:
+            steps[key] = samples
+        elif row["metric"]["__name__"] == series.get((key.namespace, key.study_uid)):
+            values.setdefault(key, {}).update(samples)
+    found: dict[str, dict[str, list[Sample]]] = {}
+    for key, samples in values.items():
+        at_steps = steps.get(key, {})
+        curve = found.setdefault(key.study_uid, {}).setdefault(key.trial, [])
+        curve += [Sample(_utc(at), value, _step(at_steps.get(at)), key.attempt) for at, value in samples.items()]
+    return {
+        study_uid: {trial: tuple(sorted(curve, key=lambda sample: sample.time)) for trial, curve in curves.items()}
+        for study_uid, curves in found.items()
+    }
+
+
+@dataclass(frozen=True)
+class _Scraped:
+    """What one scrape saw at once: one pod's exporter."""
+
+    namespace: str
+    study_uid: str
+    trial: str
+    attempt: int
+    instance: str
+
+    @classmethod
+    def from_labels(cls, labels: Mapping[str, str]) -> "_Scraped":
+        attempt = labels.get(LABEL_ATTEMPT, "")
+        return cls(
+            namespace=labels.get(LABEL_NAMESPACE, ""),
+            study_uid=labels.get(LABEL_STUDY_UID, ""),
+            trial=labels.get(LABEL_TRIAL, ""),
+            attempt=int(attempt) if attempt.isdigit() else 0,
+            instance=labels.get("instance", ""),
+        )
+
+
+def _selector(matchers: Mapping[str, tuple[str, str]], window: timedelta | None = None) -> str:
+    inside = ",".join(f"{label}{operator}{json.dumps(value)}" for label, (operator, value) in matchers.items())
+    return f"{{{inside}}}" + ("" if window is None else f"[{max(1, math.ceil(window.total_seconds()))}s]")
+
+
+def _any_of(values: Iterable[str]) -> str:
+    # Names of metrics, namespaces and uids have no character that means something in a regular expression.
+    return "|".join(sorted(values))
+
+
+def _utc(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _step(value: float | None) -> int | None:
+    return int(value) if value is not None and math.isfinite(value) and value >= 0 else None

@@ -1,0 +1,153 @@
+"""From the API server's JSON to the values that decisions are made of. Pure, although it lives beside the client."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tuning_operator.api import names
+from tuning_operator.api.study import TuningStudySpec, TuningStudyStatus
+from tuning_operator.api.trial import TuningTrialSpec, TuningTrialStatus
+from tuning_operator.study.snapshot import JobView, PodView, StudyView, TrialView
+
+Raw = Mapping[str, Any]
+
+
+def study_view(raw: Raw) -> StudyView:
+    """Read a TuningStudy.
+
+    Raises:
+        pydantic.ValidationError: the models do not know what the CRD let through.
+    """
+    meta = raw["metadata"]
+    return StudyView(
+        namespace=meta["namespace"],
+        name=meta["name"],
+        uid=meta["uid"],
+        generation=meta.get("generation", 0),
+        resource_version=meta["resourceVersion"],
+        created=moment(meta["creationTimestamp"]),
+        deleting="deletionTimestamp" in meta,
+        spec=TuningStudySpec.model_validate(raw["spec"]),
+        status=TuningStudyStatus.model_validate(raw.get("status") or {}),
+        template_hash=_digest(raw["spec"]["trial"]),
+    )
+
+
+def trial_view(raw: Raw) -> TrialView:
+    """Read a TuningTrial, a finished one without its curve: nothing is decided on it, and it is most of the size.
+
+    Raises:
+        pydantic.ValidationError: the models do not know what the CRD let through.
+    """
+    meta = raw["metadata"]
+    status = TuningTrialStatus.model_validate(raw.get("status") or {})
+    if status.state.is_finished and status.result is not None:
+        status = status.model_copy(update={"result": status.result.model_copy(update={"curve": None})})
+    return TrialView(
+        name=meta["name"],
+        uid=meta["uid"],
+        resource_version=meta["resourceVersion"],
+        created=moment(meta["creationTimestamp"]),
+        deleting="deletionTimestamp" in meta,
+        spec=TuningTrialSpec.model_validate(raw["spec"]),
+        status=status,
+    )
+
+
+def job_view(raw: Raw) -> JobView:
+    """Read a trial's Job."""
+    meta, status = raw["metadata"], raw.get("status") or {}
+    true = {c["type"]: c for c in status.get("conditions") or [] if c.get("status") == "True"}
+    return JobView(
+        name=meta["name"],
+        uid=meta["uid"],
+        trial=meta["labels"][names.LABEL_TRIAL],
+        attempt=int(meta["labels"][names.LABEL_ATTEMPT]),
+        created=moment(meta["creationTimestamp"]),
+        deleting="deletionTimestamp" in meta,
+        complete="Complete" in true,
+        failed="Failed" in true,
+        failure=true.get("Failed", {}).get("message", ""),
+        has_ttl=raw.get("spec", {}).get("ttlSecondsAfterFinished") is not None,
+    )
+
+
+def pod_view(raw: Raw, gone: bool = False) -> PodView:
+    """Read a trial's pod.
+
+    Args:
+        raw: the object, or its last state where it is no more.
+        gone: whether the API server no longer has it.
+    """
+    meta, status = raw["metadata"], raw.get("status") or {}
+    container = meta.get("annotations", {}).get(names.ANNOTATION_CONTAINER, "")
+    trains = _named(status.get("containerStatuses"), container)
+    state: Raw = trains.get("state") or {}
+    ended: Raw = state.get("terminated") or {}
+    began = (state.get("running") or {}).get("startedAt") or ended.get("startedAt")
+    finished = _optional_moment(ended.get("finishedAt"))
+    conditions = {c["type"]: c for c in status.get("conditions") or []}
+    scheduled = conditions.get("PodScheduled", {})
+    waiting_reason, waiting_message = _waiting(status)
+    owner: Raw = next((o for o in meta.get("ownerReferences") or [] if o.get("kind") == "Job"), {})
+    return PodView(
+        name=meta["name"],
+        uid=meta["uid"],
+        job_uid=owner.get("uid", ""),
+        trial=meta["labels"][names.LABEL_TRIAL],
+        attempt=int(meta["labels"][names.LABEL_ATTEMPT]),
+        created=moment(meta["creationTimestamp"]),
+        phase=status.get("phase", "Pending"),
+        deleting=_deleted_before(meta, finished),
+        gone=gone,
+        disrupted=conditions.get("DisruptionTarget", {}).get("status") == "True",
+        reason=status.get("reason", ""),
+        unschedulable=scheduled.get("message", "") if scheduled.get("reason") == "Unschedulable" else "",
+        waiting_reason=waiting_reason,
+        waiting_message=waiting_message,
+        started=_optional_moment(began),
+        finished=finished,
+        exit_code=ended.get("exitCode"),
+        exit_reason=ended.get("reason", ""),
+        termination_message=ended.get("message", ""),
+    )
+
+
+def moment(text: str) -> datetime:
+    """Read an RFC 3339 time as the API server writes it."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
+
+
+def _optional_moment(text: str | None) -> datetime | None:
+    return moment(text) if text else None
+
+
+def _named(statuses: list[Raw] | None, container: str) -> Raw:
+    return next((s for s in statuses or [] if s.get("name") == container), {})
+
+
+def _waiting(status: Raw) -> tuple[str, str]:
+    """Return why a container of the pod waits; an init container's reason stands before it in the way."""
+    for kind in ("initContainerStatuses", "containerStatuses"):
+        for container in status.get(kind) or []:
+            waiting = (container.get("state") or {}).get("waiting") or {}
+            if waiting.get("reason") not in (None, "PodInitializing", "ContainerCreating"):
+                return waiting["reason"], waiting.get("message", "")
+    return "", ""
+
+
+def _deleted_before(meta: Raw, finished: datetime | None) -> bool:
+    """Whether the deletion was asked for before the container ended: deletionTimestamp lies a grace period later."""
+    if "deletionTimestamp" not in meta:
+        return False
+    if finished is None:
+        return True
+    asked = moment(meta["deletionTimestamp"]) - timedelta(seconds=meta.get("deletionGracePeriodSeconds") or 0)
+    # Both times have whole seconds.
+    return finished >= asked - timedelta(seconds=1)
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

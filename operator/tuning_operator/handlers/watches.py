@@ -1,0 +1,134 @@
+"""The watches: kopf's low-level event handlers, which write nothing and only pass on what they see.
+
+No `on.create`, daemons, timers or indexes: these keep state in annotations and finalizers, and start up in quadratic
+time. Handlers' errors are never retried by kopf, so no work is done here.
+"""
+
+import asyncio
+import itertools
+import logging
+import random
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import kopf
+
+from tuning_operator.api import names
+from tuning_operator.api.base import GROUP, VERSION
+
+log = logging.getLogger(__name__)
+
+Sink = Callable[[str, Mapping[str, Any], bool], None]
+"""Takes the resource, the object, and whether it is gone."""
+
+FAILURES_ALLOWED = 20
+"""So many watches in a row that fail at once mean that a restart of the process is the better cure."""
+HEALTHY_AFTER = 60.0
+
+
+class Watches:
+    """kopf in a thread and event loop of its own.
+
+    At its exit kopf cancels every task of its loop, and it exits when a watch breaks in a way that it does not know.
+    Apart from ours, it can be started again without losing the queue or what was observed.
+    """
+
+    def __init__(self, sink: Sink, namespaces: Sequence[str]) -> None:
+        self._sink = sink
+        self._namespaces = namespaces
+        self._ready = threading.Event()
+        self._stop = threading.Event()
+
+    @property
+    def up(self) -> bool:
+        """Whether the watches are running."""
+        return self._ready.is_set()
+
+    async def run(self) -> None:
+        """Watch until cancelled; return only when watching failed too often for a restart of kopf to help."""
+        loop = asyncio.get_running_loop()
+        failures = 0
+        while failures < FAILURES_ALLOWED:
+            self._stop.clear()
+            started = loop.time()
+            try:
+                await asyncio.to_thread(self._watch, loop)
+            except Exception:
+                log.exception("The watches broke; they are started again.")
+            finally:
+                self._ready.clear()
+                self._stop.set()
+            failures = 0 if loop.time() - started > HEALTHY_AFTER else failures + 1
+            await asyncio.sleep(min(0.5 * 2**failures, 30.0))
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        def pass_on(resource: str, event: Mapping[str, Any]) -> None:
+            loop.call_soon_threadsafe(self._sink, resource, event["object"], event["type"] == "DELETED")
+
+        asyncio.run(
+            kopf.operator(
+                registry=registry(pass_on),
+                settings=settings(),
+                standalone=True,
+                clusterwide=not self._namespaces,
+                namespaces=list(self._namespaces),
+                ready_flag=self._ready,
+                stop_flag=self._stop,
+            )
+        )
+
+
+def registry(pass_on: Callable[[str, Mapping[str, Any]], None]) -> kopf.OperatorRegistry:
+    """Return the handlers: one for each kind of object, and the login."""
+    handlers = kopf.OperatorRegistry()
+    ours = {names.LABEL_STUDY_UID: kopf.PRESENT}
+
+    @kopf.on.login(registry=handlers)
+    def login(**kwargs: Any) -> Any:
+        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
+    @kopf.on.event(GROUP, VERSION, "tuningstudies", registry=handlers)
+    def on_study(event: Mapping[str, Any], **_: Any) -> None:
+        pass_on("tuningstudies", event)
+
+    @kopf.on.event(GROUP, VERSION, "tuningtrials", registry=handlers)
+    def on_trial(event: Mapping[str, Any], **_: Any) -> None:
+        pass_on("tuningtrials", event)
+
+    @kopf.on.event("batch", "v1", "jobs", labels=ours, registry=handlers)
+    def on_job(event: Mapping[str, Any], **_: Any) -> None:
+        pass_on("jobs", event)
+
+    @kopf.on.event("", "v1", "pods", labels=ours, registry=handlers)
+    def on_pod(event: Mapping[str, Any], **_: Any) -> None:
+        pass_on("pods", event)
+
+    return handlers
+
+
+def settings() -> kopf.OperatorSettings:
+    """Return kopf's settings; the reasons stand beside them."""
+    chosen = kopf.OperatorSettings()
+    # Filtered by the API server: of the cluster's Jobs and pods only ours travel.
+    chosen.watching.label_selectors["batch", "jobs"] = names.LABEL_STUDY_UID
+    chosen.watching.label_selectors["v1", "pods"] = names.LABEL_STUDY_UID
+    # The namespaces and kinds are known: kopf needs no right to list namespaces and CRDs.
+    chosen.scanning.disabled = True
+    chosen.peering.standalone = True
+    chosen.posting.enabled = False
+    # Each object has a short-lived worker: many at once, none that waits for more of the same for long.
+    chosen.queueing.worker_limit = 200
+    chosen.queueing.idle_timeout = 0.05
+    chosen.networking.request_timeout = 30.0
+    chosen.networking.connect_timeout = 5.0
+    chosen.networking.error_backoffs = Endless()
+    chosen.process.ultimate_exiting_timeout = 30.0
+    return chosen
+
+
+class Endless:
+    """Pauses between tries, in seconds, without end: an API server that is away for an hour comes back all the same."""
+
+    def __iter__(self) -> Iterator[float]:
+        return (random.uniform(0.5, 1.0) * min(2.0**n, 30.0) for n in itertools.count())  # noqa: S311

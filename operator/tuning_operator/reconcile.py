@@ -1,0 +1,314 @@
+"""Observe, decide, act, write the status once: the page to read first.
+
+A look at a study costs no call to the API server where nothing is to be done. It may be cut off after any write, run
+twice, or run beside a second operator: the next look starts from what the API server holds.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from tuning_operator.api.trial import TuningTrialStatus
+from tuning_operator.clients.cluster import Cluster
+from tuning_operator.clients.curves import CurveReader
+from tuning_operator.clients.errors import ClusterError, Conflict, Forbidden, Invalid, NotFound
+from tuning_operator.clients.telemetry import RECONCILE_SECONDS, RECONCILES, RESULTS, TRIAL_GAP
+from tuning_operator.clients.views import trial_view
+from tuning_operator.observed import Family, Key, Observed, grouped
+from tuning_operator.render.job import job
+from tuning_operator.render.trial import event, status_body, trial
+from tuning_operator.search.arms import arms_of
+from tuning_operator.study import acceptance
+from tuning_operator.study.decide import decide, new_trial
+from tuning_operator.study.decision import Decision, NewJob, NewTrial, TrialStatusWrite
+from tuning_operator.study.metrics import trials_without_metrics
+from tuning_operator.study.snapshot import JobView, Refusal, Settings, Snapshot, StudyView, TrialView
+
+log = logging.getLogger(__name__)
+
+REFUSAL_WAIT = timedelta(seconds=30)
+"""How long nothing is created after the API server refused it."""
+POD_PATIENCE = timedelta(seconds=2)
+"""A Job whose pod has not appeared after this long is asked for its events."""
+RESYNC = timedelta(minutes=10)
+"""How often a study is looked at although nothing seems to happen."""
+
+
+@dataclass(frozen=True)
+class _Refused:
+    refusal: Refusal
+    at: datetime
+
+
+@dataclass
+class Reconciler:
+    """Brings studies forward, one look at a time."""
+
+    cluster: Cluster
+    observed: Observed
+    curves: CurveReader
+    settings: Settings
+    trainer_image: str
+    _refused: dict[Key, _Refused] = field(default_factory=dict)
+
+    async def reconcile(self, key: Key) -> timedelta | None:
+        """Look at one study and do what is to be done.
+
+        Returns:
+            After how long to look again; None: when something happens.
+
+        Raises:
+            ClusterError: a call failed; the study comes back after a while.
+        """
+        family = self.observed.family(key)
+        study = family.study
+        if study is None:
+            self.observed.forget(key)
+            self._refused.pop(key, None)
+            return None
+        context = {"study": study.name, "namespace": study.namespace}
+        started = time.monotonic()
+        try:
+            wait = await self._look(key, family)
+        except (Conflict, NotFound) as error:
+            # Somebody else wrote: what we know is out of date, so everything is listed anew.
+            family.synced = False
+            RECONCILES.labels("conflict").inc()
+            log.info("The study changed while it was looked at: %s", error, extra=context)
+            raise
+        except ClusterError as error:
+            RECONCILES.labels("error").inc()
+            log.warning("%s", error, extra=context)
+            raise
+        except Exception:
+            RECONCILES.labels("error").inc()
+            log.exception("A look at the study failed.", extra=context)
+            raise
+        finally:
+            RECONCILE_SECONDS.observe(time.monotonic() - started)
+        RECONCILES.labels("ok").inc()
+        return wait
+
+    async def _look(self, key: Key, family: Family) -> timedelta:
+        if not family.synced:
+            await self._sync(key, family)
+        snapshot = await self._observe(key, family)
+        decision = decide(snapshot)
+        if decision.questions:
+            snapshot = await self._ask_for_curves(snapshot, decision.questions)
+            decision = decide(snapshot)
+        if not await self._act(key, family, snapshot, decision):
+            return timedelta(0)
+        waits = [RESYNC] if decision.look_again_after is None else [RESYNC, decision.look_again_after]
+        # A Job without a pod is watched by nobody: why it has none stands in events only.
+        return min([*waits, POD_PATIENCE] if _awaits_pods(snapshot) and decision.study_status is None else waits)
+
+    # --- observe ---------------------------------------------------------------------------------------------------
+
+    async def _sync(self, key: Key, family: Family) -> None:
+        """List all that belongs to a study: after a start, and whenever what we know proved to be out of date."""
+        namespace, uid = key
+        if family.study is not None:
+            self.observed.apply("tuningstudies", await self.cluster.get("tuningstudies", namespace, family.study.name))
+        for resource in ("tuningtrials", "jobs", "pods"):
+            self.observed.replace_all(key, resource, await self.cluster.list_of_study(resource, namespace, uid))
+        family.synced = True
+
+    async def _observe(self, key: Key, family: Family) -> Snapshot:
+        study = _existing(family)
+        await self._confirm_absences(study, family)
+        snapshot = Snapshot(
+            now=datetime.now(UTC),
+            study=study,
+            trials=dict(family.trials),
+            jobs=grouped(family.jobs.values(), lambda j: j.trial, lambda j: j.attempt),
+            pods=grouped(family.pods.values(), lambda p: p.job_uid, lambda p: (p.created, p.name)),
+            metrics=self.curves.view(study),
+            settings=self.settings,
+        )
+        if trials_without_metrics(snapshot):
+            await self.curves.read_names(study)
+            snapshot = replace(snapshot, metrics=self.curves.view(study))
+        snapshot = await self._try_template(key, snapshot)
+        return replace(snapshot, refusals=tuple(await self._refusals(key, snapshot)))
+
+    async def _confirm_absences(self, study: StudyView, family: Family) -> None:
+        """A Job that a trial's status names, but no watch has shown, is asked for before it is taken for deleted."""
+        known = {job_.name for job_ in family.jobs.values()}
+        for missing in family.trials.values():
+            name = missing.status.job
+            if missing.status.state.is_finished or name is None or name in known:
+                continue
+            try:
+                self.observed.apply("jobs", await self.cluster.get("jobs", study.namespace, name))
+            except NotFound:
+                continue
+
+    async def _try_template(self, key: Key, snapshot: Snapshot) -> Snapshot:
+        """Before a study's first trial, ask the API server whether it would take its Job."""
+        study = snapshot.study
+        if study.status.template_hash is not None:
+            return snapshot
+        try:
+            acceptance.check_specification(study.spec)
+        except acceptance.Refused:
+            return snapshot
+        arms = arms_of(study.spec)
+        draft = new_trial(study, arms[0], 0, len(arms))
+        stand_in = TrialView(draft.name, study.uid, "0", snapshot.now, False, draft.spec, TuningTrialStatus())
+        try:
+            await self.cluster.dry_run_job(job(study, stand_in, 0, self.trainer_image))
+        except Invalid as error:
+            return replace(snapshot, dry_run_error=str(error))
+        except Forbidden as error:
+            self._refuse(key, draft.name, error)
+        return snapshot
+
+    async def _refusals(self, key: Key, snapshot: Snapshot) -> list[Refusal]:
+        found = []
+        refused = self._refused.get(key)
+        if refused is not None:
+            found.append(replace(refused.refusal, retry=snapshot.now - refused.at >= REFUSAL_WAIT))
+        for job_ in _without_pods(snapshot, POD_PATIENCE):
+            events = await self.cluster.failed_creates(snapshot.study.namespace, job_.name)
+            if events:
+                newest = max(events, key=lambda e: e.get("lastTimestamp") or e.get("eventTime") or "")
+                found.append(Refusal(job_.trial, newest.get("message", "")))
+        return found
+
+    async def _ask_for_curves(self, snapshot: Snapshot, trials: Iterable[str]) -> Snapshot:
+        whole = {}
+        for name in sorted(trials):
+            samples = await self.curves.whole(snapshot.study, snapshot.trials[name])
+            if samples is None:
+                return replace(snapshot, metrics=self.curves.view(snapshot.study))
+            whole[name] = samples
+        return replace(snapshot, metrics=replace(snapshot.metrics, whole=whole))
+
+    # --- act -------------------------------------------------------------------------------------------------------
+
+    async def _act(self, key: Key, family: Family, snapshot: Snapshot, decision: Decision) -> bool:
+        """Carry out a decision; return whether all of it was done, or the rest needs another look at once."""
+        study = snapshot.study
+        await _all(self._write_trial_status(study, write) for write in decision.trial_statuses)
+        for deletion in decision.deletions:
+            await self.cluster.delete_job(study.namespace, deletion.job.name, deletion.job.uid)
+            log.info("Deleted a Job: %s", deletion.reason, extra=_about(study, deletion.job.trial))
+        if not await self._create(key, study, decision):
+            return False
+        self._measure_gap(family, decision)
+        for expiry in decision.expiries:
+            await self._expire(study, expiry.job, expiry.after)
+        if decision.study_status is not None:
+            body = status_body(
+                "TuningStudy", study.namespace, study.name, study.uid, study.resource_version, decision.study_status
+            )
+            self.observed.apply("tuningstudies", await self.cluster.replace_status("tuningstudies", body))
+        await self._tell(snapshot, decision)
+        return True
+
+    async def _write_trial_status(self, study: StudyView, write: TrialStatusWrite) -> None:
+        view, status = write.trial, write.status
+        body = status_body("TuningTrial", study.namespace, view.name, view.uid, view.resource_version, status)
+        self.observed.apply("tuningtrials", await self.cluster.replace_status("tuningtrials", body))
+        if status.state is not view.status.state:
+            log.info("%s: %s", status.state.value, status.message or "", extra=_about(study, view.name))
+            if status.result is not None and status.state.has_result:
+                RESULTS.labels(status.result.source.value).inc()
+
+    async def _create(self, key: Key, study: StudyView, decision: Decision) -> bool:
+        """Create trials and Jobs; return False where the API server refused, which the next look reports.
+
+        The first one is created alone, so that a refusal costs one try and not one for each trial.
+        """
+        work: list[NewJob | NewTrial] = [*decision.new_jobs, *decision.new_trials]
+        if not work:
+            return True
+        try:
+            await self._create_one(study, work[0])
+            await _all(self._create_one(study, item) for item in work[1:])
+        except (Forbidden, Invalid) as error:
+            name = work[0].name if isinstance(work[0], NewTrial) else work[0].trial.name
+            self._refuse(key, name, error)
+            return False
+        self._refused.pop(key, None)
+        return True
+
+    async def _create_one(self, study: StudyView, item: NewJob | NewTrial) -> None:
+        if isinstance(item, NewTrial):
+            raw = await self.cluster.create("tuningtrials", trial(study, item), study.uid)
+            self.observed.apply("tuningtrials", raw)
+            view = trial_view(raw)
+            log.info("Created a trial: %s", item.spec.parameters, extra=_about(study, item.name))
+            await self._create_job(study, view, 0)
+        else:
+            await self._create_job(study, item.trial, item.attempt)
+
+    async def _create_job(self, study: StudyView, view: TrialView, attempt: int) -> None:
+        body = job(study, view, attempt, self.trainer_image)
+        raw = await self.cluster.create("jobs", body, view.uid)
+        self.observed.apply("jobs", raw)
+
+    async def _expire(self, study: StudyView, job_: JobView, after: timedelta) -> None:
+        try:
+            raw = await self.cluster.set_ttl(study.namespace, job_.name, job_.uid, int(after.total_seconds()))
+        except NotFound:
+            return
+        self.observed.apply("jobs", raw)
+
+    def _refuse(self, key: Key, trial_name: str, error: ClusterError) -> None:
+        self._refused[key] = _Refused(Refusal(trial_name, str(error)), datetime.now(UTC))
+
+    @staticmethod
+    def _measure_gap(family: Family, decision: Decision) -> None:
+        if family.ended is not None and decision.new_trials:
+            TRIAL_GAP.observe((datetime.now(UTC) - family.ended).total_seconds())
+        family.ended = None
+
+    async def _tell(self, snapshot: Snapshot, decision: Decision) -> None:
+        """Write events for people; they are worth no retry."""
+        study = snapshot.study
+        for happened in decision.events:
+            extra = _about(study, happened.trial)
+            level = logging.WARNING if happened.warning else logging.INFO
+            log.log(level, "%s: %s", happened.reason, happened.message, extra=extra)
+            try:
+                await self.cluster.create_event(event(study, happened, snapshot.now))
+            except ClusterError as error:
+                log.info("An event was not written: %s", error, extra=extra)
+
+
+def _existing(family: Family) -> StudyView:
+    if family.study is None:
+        raise NotFound("the study was deleted while it was looked at")
+    return family.study
+
+
+def _awaits_pods(snapshot: Snapshot) -> bool:
+    return any(True for _ in _without_pods(snapshot, timedelta(0)))
+
+
+def _without_pods(snapshot: Snapshot, patience: timedelta) -> Iterator[JobView]:
+    """Return the running trials' Jobs that have had no pod for longer than `patience`."""
+    for view in snapshot.trials.values():
+        job_ = None if view.status.state.is_finished else snapshot.job_of(view)
+        if job_ is None or job_.finished or job_.deleting or snapshot.pods_of(job_):
+            continue
+        if snapshot.now - job_.created >= patience:
+            yield job_
+
+
+def _about(study: StudyView, trial_name: str | None) -> dict[str, str]:
+    """Return the fields that every line of the log carries."""
+    context = {"namespace": study.namespace, "study": study.name}
+    return context if trial_name is None else {**context, "trial": trial_name}
+
+
+async def _all(calls: Iterable[Awaitable[None]]) -> None:
+    """Make all calls side by side, to the end; then raise the first error, if there was one."""
+    for outcome in await asyncio.gather(*calls, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
