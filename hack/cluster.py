@@ -22,7 +22,6 @@ from hack.cache import locked, remove
 from hack.choice import RefusedError, chosen_by_user, user_kubeconfig
 from hack.engine import Engine
 from hack.kind_cluster import READY_SECONDS, State
-from hack.node_image import NodeImage
 from hack.paths import cache, kind_kubeconfig
 from hack.progress import Step, run, say
 from hack.tools import binaries
@@ -85,18 +84,20 @@ def up() -> Cluster:
 def _create(engine: Engine) -> None:
     image = node_image.find(engine)
     programs = ("kind", "kubectl", "helm") if image else ("kubernetes", "kind", "helm", "coredns", "pause", "kubectl")
+    found = [image] if image else []
+    steps = _program_steps(*programs)
+    if image is None:
+        steps.append(Step("Make the node's image", lambda: found.append(node_image.make(engine)), 60))
+    steps.append(Step("Create the cluster", lambda: kind_cluster.create(engine, found[0]), 30))
+    steps.append(Step("Wait until CoreDNS runs", _wait_for_system, 10))
     with ThreadPoolExecutor(max_workers=1) as background:  # packages are downloaded while the compiler computes
         later = background.submit(_prefetch, engine, image is None)
-        found: list[NodeImage] = [image] if image else []
-        run(
-            [
-                *_program_steps(*programs),
-                *([] if image else [Step("Make the node's image", lambda: found.append(node_image.make(engine)), 60)]),
-                Step("Create the cluster", lambda: kind_cluster.create(engine, found[0]), 30),
-                Step("Wait until CoreDNS answers", _wait_for_system, 20),
-                *([] if later.done() else [Step("Finish the base images of our own images", later.result, 60)]),
-            ]
-        )
+        steps.append(Step("Finish the bases of our images, made meanwhile", later.result))
+        try:
+            run(steps)
+        except BaseException:
+            shell.terminate_children()
+            raise
 
 
 def _prefetch(engine: Engine, node: bool) -> None:

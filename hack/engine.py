@@ -65,10 +65,9 @@ class Engine:
         """Whether the image's registry says, in time, that it has the image."""
         return shell.succeeds(self.name, "manifest", "inspect", reference, env=self.environment, timeout=seconds)
 
-    def save(self, references: Sequence[str], archive: Path) -> None:
-        """Write images to an archive that containerd imports."""
-        several = ["--multi-image-archive", "--format=docker-archive"] if self.name == "podman" else []
-        self.run("save", *several, "--output", archive, *references, log="images")
+    def save(self, reference: str, archive: Path) -> None:
+        """Write an image to an archive that containerd imports."""
+        self.run("save", "--output", archive, reference, log="images")
 
     def import_rootfs(self, archive: Path, reference: str, changes: Sequence[str] = ()) -> None:
         """Make a one-layer image of a root file system."""

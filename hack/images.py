@@ -39,7 +39,10 @@ BASES = {
             'CMD ["--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/prometheus"]',
             "WORKDIR /prometheus",
         ),
-        hooks=('mkdir -p "$1/prometheus" && chown 65534:65534 "$1/prometheus"',),
+        hooks=(
+            'mkdir -p "$1/prometheus" && chown 65534:65534 "$1/prometheus"',
+            'rm -rf "$1/usr/share/javascript" "$1/usr/share/nodejs"',  # of the user interface: half of the image
+        ),
     ),
 }
 

@@ -88,14 +88,21 @@ def make(engine: Engine) -> NodeImage:
 
 
 def _make(engine: Engine, folder: Path, reference: str) -> None:
-    base = f"{REPOSITORY}-bare:{reference.rpartition(':')[2]}"
-    _build_bare_node(engine, folder / "bare", base)
-    archives = [
-        _component_image(engine, folder / "components"),
-        _scratch_image(engine, folder / "coredns", binaries.coredns, COREDNS, '["/coredns"]'),
-        _scratch_image(engine, folder / "pause", binaries.pause, PAUSE, '["/pause"]'),
-    ]
-    _preload(engine, base, archives, reference)
+    tag = reference.rpartition(":")[2]
+    bare = f"{REPOSITORY}-bare:{tag}"
+    _build_bare_node(engine, folder / "bare", bare)
+    system = folder / "system"
+    system.mkdir()
+    programs = _programs_image(engine, system, f"{REPOSITORY}-programs:{tag}")
+    coredns = _one_binary_image(engine, system, binaries.coredns, f"{REPOSITORY}-coredns:{tag}")
+    pause = _one_binary_image(engine, system, binaries.pause, f"{REPOSITORY}-pause:{tag}")
+    names = {
+        programs: [*(f"registry.k8s.io/{name}:{KUBERNETES_VERSION}" for name in COMPONENTS), ETCD],
+        coredns: [COREDNS],
+        pause: [PAUSE],
+    }
+    _preload(engine, bare, system, names, reference)
+    engine.succeeds("rmi", "--force", bare, *names)  # an interrupted build may still hold one
 
 
 def _build_bare_node(engine: Engine, context: Path, reference: str) -> None:
@@ -108,60 +115,45 @@ def _build_bare_node(engine: Engine, context: Path, reference: str) -> None:
     engine.build(context / "Dockerfile", context, reference, arguments)
 
 
-def _component_image(engine: Engine, context: Path) -> Path:
-    """One image under five names; Debian, because kube-proxy runs iptables."""
-    context.mkdir()
+def _programs_image(engine: Engine, context: Path, reference: str) -> str:
+    """One image that gets five names; Debian, because kube-proxy runs iptables."""
     names = tuple(f"usr/local/bin/{name}" for name in (*COMPONENTS, "etcd"))
     _pack(context / "programs.tar", binaries.kubernetes, names[0], hard=names[1:])
-    dockerfile = context / "Dockerfile"
+    dockerfile = context / "programs.Dockerfile"
     dockerfile.write_text("ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nADD programs.tar /\n")
-    references = [f"registry.k8s.io/{name}:{KUBERNETES_VERSION}" for name in COMPONENTS] + [ETCD]
-    engine.build(dockerfile, context, references[0], {"BASE_IMAGE": DEBIAN.ensure(engine)})
-    for reference in references[1:]:
-        engine.run("tag", references[0], reference)
-    return _saved(engine, context, references)
+    engine.build(dockerfile, context, reference, {"BASE_IMAGE": DEBIAN.ensure(engine)})
+    return reference
 
 
-def _scratch_image(engine: Engine, context: Path, binary: Path, reference: str, entrypoint: str) -> Path:
-    context.mkdir()
-    shutil.copy(binary, context / binary.name)
-    dockerfile = context / "Dockerfile"
-    dockerfile.write_text(f"FROM scratch\nCOPY {binary.name} /{binary.name}\nENTRYPOINT {entrypoint}\n")
+def _one_binary_image(engine: Engine, context: Path, binary: Path, reference: str) -> str:
+    name = binary.name
+    shutil.copy(binary, context / name)
+    dockerfile = context / f"{name}.Dockerfile"
+    dockerfile.write_text(f'FROM scratch\nCOPY {name} /{name}\nENTRYPOINT ["/{name}"]\n')
     engine.build(dockerfile, context, reference, {})
-    return _saved(engine, context, [reference])
+    return reference
 
 
-def _saved(engine: Engine, folder: Path, references: list[str]) -> Path:
-    archive = folder / "image.tar"
-    engine.save(references, archive)
-    return archive
-
-
-def _preload(engine: Engine, base: str, archives: list[Path], reference: str) -> None:
+def _preload(engine: Engine, bare: str, folder: Path, names: dict[str, list[str]], reference: str) -> None:
     """Put images into containerd's store of the node image, by running containerd in it."""
-    name = f"tuning-operator-preload-{reference.rpartition(':')[2]}"
-    engine.succeeds("rm", "--force", name)
-    folders = [word for archive in archives for word in ("--volume", f"{archive.parent}:/{archive.parent.name}:ro")]
-    engine.run(
-        "run",
-        "--detach",
-        "--name",
-        name,
-        "--privileged",
-        "--network=none",
-        *folders,
-        "--entrypoint=sleep",
-        base,
-        "infinity",
-    )
+    lines = []
+    for number, (local, wanted) in enumerate(names.items()):
+        engine.save(local, folder / f"{number}.tar")
+        lines.append(f"/system/{number}.tar {local} {' '.join(wanted)}\n")
+    (folder / "list").write_text("".join(lines))
+    container = f"tuning-operator-preload-{reference.rpartition(':')[2]}"
+    engine.succeeds("rm", "--force", container)
     try:
-        paths = " ".join(f"/{archive.parent.name}/{archive.name}" for archive in archives)
-        engine.run("exec", name, "/kind/bin/preload.sh", *paths.split(), log="images")
-        changes = ['ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]', "STOPSIGNAL SIGRTMIN+3", "CMD []"]
+        engine.run(
+            "run", "--detach", "--name", container, "--privileged", "--network=none",
+            "--volume", f"{folder}:/system:ro", "--entrypoint=sleep", bare, "infinity",
+        )  # fmt: skip
+        engine.run("exec", container, "/kind/bin/preload.sh", "/system/list", log="images")
+        changes = ('ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]', "STOPSIGNAL SIGRTMIN+3", "CMD []")
         flags = [word for change in changes for word in ("--change", change)]
-        engine.run("commit", *flags, name, reference, log="images")
+        engine.run("commit", *flags, container, reference, log="images")
     finally:
-        engine.succeeds("rm", "--force", name)
+        engine.succeeds("rm", "--force", "--volumes", container)
 
 
 def _pack(archive: Path, binary: Path, first: str, hard: tuple[str, ...]) -> None:

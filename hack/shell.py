@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import IO
 
 from hack.paths import logs
@@ -108,7 +109,7 @@ def terminate_children() -> None:
 @contextmanager
 def interrupts_end_everything() -> Iterator[None]:
     """Treat SIGTERM as Ctrl-C, and on either leave no command behind."""
-    previous = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
         yield
     except BaseException:
@@ -116,6 +117,10 @@ def interrupts_end_everything() -> Iterator[None]:
         raise
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _wait(process: subprocess.Popen[str], timeout: float | None) -> int:
