@@ -64,7 +64,7 @@ def test_a_checkpoint_cannot_run_code(tmp_path: Path) -> None:
             return (Path.touch, (tmp_path / "ran",))
 
     said: list[str] = []
-    (tmp_path / LAST).write_bytes(pickle.dumps(Attack()))
+    (tmp_path / LAST).write_bytes(pickle.dumps(Attack(), protocol=2))
     assert a_store(tmp_path, said).load() is None
     assert not (tmp_path / "ran").exists()
 
