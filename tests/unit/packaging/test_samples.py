@@ -1,0 +1,55 @@
+"""The samples: numbered, each a study that the models read and the trainer understands."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from hack.paths import ROOT
+from tuning_operator.api.base import API_VERSION
+from tuning_operator.api.study import TuningStudySpec
+from tuning_trainer.parameters import Parameters
+
+SAMPLES = sorted((ROOT / "manifests" / "samples").glob("*.yaml"))
+EACH = pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
+
+
+def study(sample: Path) -> dict[str, Any]:
+    """Return the one study of a sample."""
+    (found,) = (
+        document
+        for document in YAML(typ="safe", pure=True).load_all(sample.read_text())
+        if document["kind"] == "TuningStudy"
+    )
+    return dict(found)
+
+
+def test_they_are_numbered() -> None:
+    assert [sample.name[:3] for sample in SAMPLES] == [f"{number:02}-" for number in range(1, len(SAMPLES) + 1)]
+
+
+@EACH
+def test_the_study_has_the_sample_s_name(sample: Path) -> None:
+    assert study(sample)["apiVersion"] == API_VERSION
+    assert study(sample)["metadata"]["name"] == sample.stem[3:]
+
+
+@EACH
+def test_the_trainer_knows_every_parameter(sample: Path) -> None:
+    spec = TuningStudySpec.model_validate(study(sample)["spec"])
+    known = set(Parameters().as_dict())
+    assert {hyperparameter.parameter_name for hyperparameter in spec.hyperparameters} <= known
+
+
+@EACH
+def test_two_trials_fit_beside_a_control_plane_on_two_cores(sample: Path) -> None:
+    spec = study(sample)["spec"]
+    (container,) = spec["trial"]["template"]["spec"]["containers"]
+    assert container["resources"]["requests"] == {"cpu": "250m", "memory": "384Mi"}
+    assert spec["budget"]["parallelTrials"] == 2
+
+
+@EACH
+def test_how_to_run_it_is_said_first(sample: Path) -> None:
+    assert f"kubectl apply -f manifests/samples/{sample.name}" in sample.read_text().split("apiVersion")[0]

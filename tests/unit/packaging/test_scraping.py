@@ -1,0 +1,68 @@
+"""Scraping: the relabelling, run on pods as Prometheus discovers them."""
+
+import re
+from typing import Any
+
+import pytest
+
+from hack.generate.scraping import trial_job
+from tuning_contract import metrics
+
+POD = {
+    "__address__": "10.0.0.7:8000",
+    "__metrics_path__": "/metrics",
+    "__meta_kubernetes_namespace": "team",
+    "__meta_kubernetes_pod_name": "digits-4d482d94-7-1-x2x4z",
+    "__meta_kubernetes_pod_phase": "Running",
+    "__meta_kubernetes_pod_container_port_name": "tuning-metrics",
+    "__meta_kubernetes_pod_label_tuning_operator_dev_study": "digits",
+    "__meta_kubernetes_pod_label_tuning_operator_dev_study_uid": "6f1c",
+    "__meta_kubernetes_pod_label_tuning_operator_dev_trial": "digits-4d482d94-7",
+    "__meta_kubernetes_pod_label_tuning_operator_dev_attempt": "1",
+}
+
+
+def relabelled(target: dict[str, str]) -> dict[str, str] | None:
+    """Apply the relabelling as Prometheus does; None: the target is dropped."""
+    labels = dict(target)
+    for step in trial_job()["relabel_configs"]:
+        value = ";".join(labels.get(source, "") for source in step["source_labels"])
+        match = re.fullmatch(step.get("regex", "(.*)"), value)
+        if step.get("action") == "keep":
+            if not match:
+                return None
+        elif match:
+            labels[step["target_label"]] = match[1]
+    return {name: value for name, value in labels.items() if not name.startswith("__meta")}
+
+
+def test_a_trial_gets_the_labels_that_the_operator_asks_for() -> None:
+    assert relabelled(POD) == {
+        "__address__": "10.0.0.7:8000",
+        "__metrics_path__": "/metrics",
+        metrics.LABEL_NAMESPACE: "team",
+        metrics.LABEL_POD: "digits-4d482d94-7-1-x2x4z",
+        metrics.LABEL_STUDY: "digits",
+        metrics.LABEL_STUDY_UID: "6f1c",
+        metrics.LABEL_TRIAL: "digits-4d482d94-7",
+        metrics.LABEL_ATTEMPT: "1",
+    }
+
+
+def test_the_path_comes_from_the_annotation() -> None:
+    found = relabelled({**POD, "__meta_kubernetes_pod_annotation_tuning_operator_dev_metrics_path": "/stats"})
+    assert found is not None
+    assert found["__metrics_path__"] == "/stats"
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [
+        {"__meta_kubernetes_pod_phase": "Pending"},
+        {"__meta_kubernetes_pod_phase": "Succeeded"},
+        {"__meta_kubernetes_pod_container_port_name": "http"},
+        {"__meta_kubernetes_pod_label_tuning_operator_dev_trial": ""},
+    ],
+)
+def test_what_is_no_running_trial_is_left_alone(difference: dict[str, Any]) -> None:
+    assert relabelled({**POD, **difference}) is None
