@@ -1,0 +1,1 @@
+"""`make demo`: a cluster, the operator, a Prometheus and a sample study, followed to its conclusion."""
