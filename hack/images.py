@@ -13,7 +13,7 @@ from hack import engine as engines
 from hack.cache import hash_of, hash_of_files, locked
 from hack.debian import Base
 from hack.engine import Engine
-from hack.kind_config import NODE
+from hack.kind_config import node
 from hack.load import load
 from hack.paths import ROOT
 from hack.progress import Step, run
@@ -139,7 +139,7 @@ def deliver(engine: Engine, reference: str) -> str:
         engine.run("push", pushed, log="images")
         return pushed
     if reference not in on_node(engine):
-        load(engine, reference, NODE)
+        load(engine, reference, node())
     return reference
 
 
@@ -152,6 +152,6 @@ def remote_name(reference: str, registry: str) -> str:
 def on_node(engine: Engine) -> Iterable[str]:
     """The images that the local cluster's node has."""
     try:
-        return set(engine.output("exec", NODE, "ctr", "--namespace=k8s.io", "images", "list", "--quiet").split())
+        return set(engine.output("exec", node(), "ctr", "--namespace=k8s.io", "images", "list", "--quiet").split())
     except shell.CommandError as error:
         raise shell.CommandError("the local cluster is not up: `python -m hack.cluster up` first") from error

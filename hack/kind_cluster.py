@@ -10,7 +10,7 @@ from hack import kind_config, shell
 from hack.cache import remove
 from hack.engine import Engine
 from hack.node_image import NodeImage
-from hack.paths import cache, kind_kubeconfig
+from hack.paths import cluster_files, cluster_name, kind_kubeconfig
 from hack.tools import binaries
 
 READY_SECONDS = "180s"
@@ -41,13 +41,13 @@ def state(engine: Engine) -> State:
 
 def _container(engine: Engine, *filters: str) -> str | None:
     listed = engine.output(
-        "ps", "--all", "--no-trunc", f"--filter=name=^{kind_config.NODE}$", *filters, "--format={{.ID}}"
+        "ps", "--all", "--no-trunc", f"--filter=name=^{kind_config.node()}$", *filters, "--format={{.ID}}"
     )
     return listed.strip() or None
 
 
 def _finished_mark() -> Path:
-    return cache() / "cluster-finished"
+    return cluster_files() / "cluster-finished"
 
 
 def create(engine: Engine, image: NodeImage) -> None:
@@ -59,7 +59,7 @@ def create(engine: Engine, image: NodeImage) -> None:
     temporary = kind_kubeconfig().with_name("kubeconfig.part")
     remove(temporary)
     remove(temporary.with_name(f"{temporary.name}.lock"))
-    file = cache() / "kind.json"
+    file = cluster_files() / "kind.json"
     file.write_text(config)
     shell.run(
         binaries.kind, "create", "cluster", "--config", file, "--kubeconfig", temporary, "--wait", READY_SECONDS,
@@ -75,9 +75,9 @@ def delete(engine: Engine) -> None:
     remove(_finished_mark())
     if _container(engine) is not None:
         shell.run(
-            binaries.kind, "delete", "cluster", "--name", kind_config.NAME, "--kubeconfig", kind_kubeconfig(),
+            binaries.kind, "delete", "cluster", "--name", cluster_name(), "--kubeconfig", kind_kubeconfig(),
             log="kind",
             env=engine.environment,
         )  # fmt: skip
-    for path in cache().glob("kubeconfig*"):
+    for path in cluster_files().glob("kubeconfig*"):
         remove(path)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 
 from hack.node_image import NodeImage
-
-NAME = "tuning-operator"
-NODE = f"{NAME}-control-plane"
+from hack.paths import cluster_name
 
 # By default the controller manager sends 20 requests a second: 3 Jobs a second, and the operator waits.
 FAST_CLIENT = {"kube-api-qps": "1000", "kube-api-burst": "2000"}
@@ -15,12 +13,17 @@ CONTROLLER_MANAGER = {**FAST_CLIENT, "concurrent-job-syncs": "50"}
 VOLUMES = "/tmp/hostpath_pv"  # noqa: S108 - where Kubernetes' own host path provisioner puts volumes
 
 
+def node() -> str:
+    """The name of the local cluster's one node, and of its container."""
+    return f"{cluster_name()}-control-plane"
+
+
 def render(image: NodeImage) -> str:
     """The configuration as text. JSON is YAML, and cannot be indented wrongly."""
     config: dict[str, object] = {
         "kind": "Cluster",
         "apiVersion": "kind.x-k8s.io/v1alpha4",
-        "name": NAME,
+        "name": cluster_name(),
         "networking": networking(image),
         "nodes": [
             {

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+DEFAULT_CLUSTER = "tuning-operator"
 
 
 def cache() -> Path:
@@ -24,6 +25,20 @@ def logs() -> Path:
     return folder
 
 
+def cluster_name() -> str:
+    """The local cluster's name. Tests that disturb a cluster have one of their own, beside the one that people use."""
+    return os.environ.get("TUNING_OPERATOR_CLUSTER") or DEFAULT_CLUSTER
+
+
+def cluster_files() -> Path:
+    """The folder of the local cluster's files."""
+    if cluster_name() == DEFAULT_CLUSTER:
+        return cache()
+    folder = cache() / "clusters" / cluster_name()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def kind_kubeconfig() -> Path:
     """The kubeconfig of the kind cluster. The user's own is never written."""
-    return cache() / "kubeconfig"
+    return cluster_files() / "kubeconfig"
