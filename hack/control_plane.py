@@ -72,6 +72,7 @@ class ControlPlane:
 
     def start(self) -> ControlPlane:
         """Start everything, and return when the API server says that it is ready."""
+        self._program = binaries.kubernetes  # first: kubectl is then a link to it
         self.kubectl_path = binaries.kubectl
         self.folder = Path(tempfile.mkdtemp(prefix="tuning-control-plane-"))
         try:
@@ -204,7 +205,7 @@ class ControlPlane:
     def _start(self, program: str, *arguments: str) -> None:
         with self.log(program).open("wb") as log:
             self._processes[program] = subprocess.Popen(
-                [str(binaries.kubernetes), program, *arguments],
+                [str(self._program), program, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

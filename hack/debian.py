@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 import shutil
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from hack import shell
 from hack.cache import hash_of, locked
-from hack.engine import Engine
+from hack.engine import Engine, install_packages, may_install
 from hack.paths import cache
 
 DEFAULT_MIRROR = "http://deb.debian.org/debian"
@@ -45,10 +44,12 @@ class Base:
         return self.reference
 
     def _make(self, engine: Engine) -> None:
-        if os.geteuid() != 0 or shutil.which("mmdebstrap") is None:
+        if not may_install():
             raise shell.CommandError(
                 f"the image {self.name} cannot be pulled, and making it needs root and mmdebstrap (Debian, Ubuntu)"
             )
+        if shutil.which("mmdebstrap") is None:
+            install_packages("mmdebstrap")
         with tempfile.TemporaryDirectory(dir=cache(), prefix="rootfs-") as folder:
             archive = Path(folder) / "rootfs.tar"
             shell.run(

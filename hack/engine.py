@@ -138,13 +138,22 @@ def available() -> bool:
 
 def install() -> None:
     """Install Podman from the distribution, where we can."""
-    if shutil.which("apt-get") is None or os.geteuid() != 0:
+    if not may_install():
         find()  # says what to do
-    packages = [name for name in DEBIAN_PACKAGES if not _installed(name)]
+    install_packages(*DEBIAN_PACKAGES)
+
+
+def may_install() -> bool:
+    """Whether this machine is a Debian or Ubuntu, and we are its root."""
+    return shutil.which("apt-get") is not None and os.geteuid() == 0
+
+
+def install_packages(*names: str) -> None:
+    """Install packages of the distribution."""
     with locked("apt"):
         shell.run("apt-get", "update", "--quiet", log="apt")
         shell.run(
-            "apt-get", "install", "--yes", "--no-install-recommends", *packages,
+            "apt-get", "install", "--yes", "--no-install-recommends", *names,
             log="apt",
             env={"DEBIAN_FRONTEND": "noninteractive"},
         )  # fmt: skip
@@ -178,7 +187,3 @@ def _podman_answers() -> bool:
     return shutil.which("podman") is not None and shell.succeeds(
         "podman", "info", env=podman_environment(), timeout=PROBE_SECONDS
     )
-
-
-def _installed(package: str) -> bool:
-    return shell.succeeds("dpkg-query", "--status", package)

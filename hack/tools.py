@@ -101,7 +101,7 @@ def _build(package: str, target: Path) -> None:
             "Go is needed to build the cluster's programs, and `go` is not on the PATH: install Go 1.24 or newer"
         )
     shell.run(
-        "go", "build", "-trimpath", "-ldflags", linker_flags(), "-o", target, package,
+        "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", linker_flags(), "-o", target, package,
         log="go-build",
         cwd=GO_MODULE,
         env={"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOWORK": "off"},
