@@ -11,15 +11,19 @@ MAX_MESSAGE = 1024
 def condition(kind: str, answer: bool | None, reason: str, message: str, generation: int, now: datetime) -> Condition:
     """Return a condition that was observed now; `answer` None means Unknown."""
     status = {True: ConditionStatus.TRUE, False: ConditionStatus.FALSE, None: ConditionStatus.UNKNOWN}[answer]
-    cut = message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…"
     return Condition(
         type=kind,
         status=status,
         reason=reason,
-        message=cut,
+        message=cut(message),
         observed_generation=generation,
         last_transition_time=now.replace(microsecond=0),
     )
+
+
+def cut(message: str) -> str:
+    """Return a message for people at a length that the API takes."""
+    return message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…"
 
 
 def merged(old: Iterable[Condition], new: Sequence[Condition]) -> list[Condition]:

@@ -5,6 +5,7 @@ Failed is the user's bug or configuration. Lost is nobody's fault and free of ch
 """
 
 import math
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
@@ -25,6 +26,11 @@ class EndingKind(Enum):
     UNRECORDED = auto()
     """The container ended well but left no record: Prometheus may know the result."""
 
+
+UNFINISHED = (RecordStatus.RUNNING, RecordStatus.INTERRUPTED)
+DEADLINE = "DeadlineExceeded"
+TURNED_AWAY = frozenset({"UnexpectedAdmissionError", "NodeAffinity", "NodeShutdown", "TopologyAffinityError"})
+"""Why a kubelet fails a pod that the scheduler gave it, beside OutOfcpu and its like: nothing that the pod did."""
 
 Verdict = tuple[EndingKind, str, str]
 """Kind, reason and message."""
@@ -53,6 +59,9 @@ def ending_of(study: StudyView, trial: TrialView, job: JobView, pods: tuple[PodV
     for pod in pods:
         if pod.exit_code == 0:
             return _ended_well(study, trial, pod)
+    if any(not pod.over for pod in pods):
+        # Jobs and pods are watched apart: the Job's verdict may be known here before the pod's last word.
+        return None
     if not job.failed:
         return _unrecorded(f"Job {job.name}", "no pod of it is left") if job.complete else None
     if not pods:
@@ -62,6 +71,9 @@ def ending_of(study: StudyView, trial: TrialView, job: JobView, pods: tuple[PodV
 
 def _ended_well(study: StudyView, trial: TrialView, pod: PodView) -> Ending:
     record, problem = _record_of(study, trial, pod)
+    if record is None and (pod.deleting or pod.disrupted):
+        message = f"pod {pod.name} was evicted, preempted or deleted, and exited with 0"
+        return Ending(EndingKind.LOST, "PodLost", message, None, None, pod.finished, pod.uid)
     if record is None:
         return _unrecorded(f"pod {pod.name}", problem, pod)
     value = record.value_at(study.spec.objective.at.value)
@@ -71,8 +83,8 @@ def _ended_well(study: StudyView, trial: TrialView, pod: PodView) -> Ending:
 
 def _verdict_of_record(record: FinalRecord, value: Point | None, pod: PodView) -> Verdict:
     if record.status is RecordStatus.INFEASIBLE:
-        return EndingKind.INFEASIBLE, record.reason or "Infeasible", record.message
-    if record.status is RecordStatus.INTERRUPTED and (pod.deleting or pod.disrupted):
+        return EndingKind.INFEASIBLE, _reason(record, "Infeasible"), record.message
+    if record.status in UNFINISHED and (pod.deleting or pod.disrupted):
         return EndingKind.LOST, "Interrupted", "the container was interrupted and exited with 0"
     if record.status is not RecordStatus.COMPLETED:
         advice = "call complete() when training is done, and exit with 143 when interrupted"
@@ -97,27 +109,50 @@ def _ended_badly(study: StudyView, trial: TrialView, job: JobView, pod: PodView)
 
 
 def _verdict_of_failure(job: JobView, pod: PodView, record: FinalRecord | None) -> Verdict:
-    code = pod.exit_code
+    return _verdict_of_infeasible(pod, record) or _verdict_of_lost(pod, record) or _verdict_of_crash(job, pod)
+
+
+def _verdict_of_infeasible(pod: PodView, record: FinalRecord | None) -> Verdict | None:
     # By the kubelet's reason and never by 137 alone: 137 is any SIGKILL, an eviction's too.
     if pod.exit_reason == "OOMKilled":
         return EndingKind.INFEASIBLE, "OutOfMemory", "the container was killed for its memory limit"
-    if code == ExitCode.OUT_OF_MEMORY:
+    if pod.exit_code == ExitCode.OUT_OF_MEMORY:
         return EndingKind.INFEASIBLE, "OutOfMemory", "the process ran out of memory"
-    if code == ExitCode.DIVERGED or (record is not None and record.status is RecordStatus.INFEASIBLE):
-        reason = record.reason if record is not None and record.reason else "NonFiniteObjective"
-        return EndingKind.INFEASIBLE, reason, "training diverged"
+    if pod.exit_code == ExitCode.DIVERGED or (record is not None and record.status is RecordStatus.INFEASIBLE):
+        reason = _reason(record, "NonFiniteObjective")
+        return EndingKind.INFEASIBLE, reason, "these hyperparameters cannot be trained with"
+    return None
+
+
+def _verdict_of_lost(pod: PodView, record: FinalRecord | None) -> Verdict | None:
     if pod.lost:
         return EndingKind.LOST, "PodLost", f"pod {pod.name} was evicted, preempted or deleted"
-    if code == ExitCode.INTERRUPTED and record is not None and record.status is RecordStatus.INTERRUPTED:
+    if pod.exit_code is None and (pod.reason in TURNED_AWAY or pod.reason.startswith("OutOf")):
+        return EndingKind.LOST, "PodTurnedAway", f"the node did not admit pod {pod.name} ({pod.reason})"
+    interrupted = pod.exit_code == ExitCode.INTERRUPTED and record is not None and record.status in UNFINISHED
+    if interrupted and pod.reason != DEADLINE:
         return EndingKind.LOST, "Interrupted", f"the container of pod {pod.name} was interrupted by SIGTERM"
-    if code == ExitCode.BAD_CONFIGURATION:
+    return None
+
+
+def _verdict_of_crash(job: JobView, pod: PodView) -> Verdict:
+    if pod.reason == DEADLINE:
+        return EndingKind.FAILED, DEADLINE, f"pod {pod.name} ran longer than its activeDeadlineSeconds"
+    if pod.exit_code == ExitCode.BAD_CONFIGURATION:
         return EndingKind.FAILED, "BadConfiguration", "the container refused its parameters"
     if pod.exit_reason in ("StartError", "ContainerCannotRun"):
         return EndingKind.FAILED, "ContainerCannotStart", "the container could not be started"
-    if code is None:
+    if pod.exit_code is None:
         reason = pod.reason if pod.reason.isalpha() else "PodFailed"
         return EndingKind.FAILED, reason, f"pod {pod.name} failed before its container ended ({job.failure})"
-    return EndingKind.FAILED, "Crashed", f"the container exited with {code}"
+    return EndingKind.FAILED, "Crashed", f"the container exited with {pod.exit_code}"
+
+
+def _reason(record: FinalRecord | None, default: str) -> str:
+    """Return the record's reason where it is a word that the API takes: it comes from a user's container."""
+    if record is None or not re.fullmatch(r"[A-Za-z][A-Za-z0-9]{0,62}", record.reason):
+        return default
+    return record.reason
 
 
 def _unrecorded(subject: str, problem: str, pod: PodView | None = None) -> Ending:

@@ -12,6 +12,7 @@ from tuning_operator.api.trial import Measurement, NonFinite, ResultSource, Tria
 from tuning_operator.study.snapshot import Sample
 
 CURVE_POINTS = 100
+MAX_CURVE = 4096
 
 
 def from_record(record: FinalRecord, objective: Objective) -> TrialResult:
@@ -25,7 +26,7 @@ def from_record(record: FinalRecord, objective: Objective) -> TrialResult:
         best=_measurement(record.best),
         last=_measurement(record.last),
         late_median=_measurement(late),
-        curve=_curve_text([(p.step, p.value) for p in record.curve]),
+        curve=_curve_text(record.curve),
         source=ResultSource.RECORD,
     )
 
@@ -35,6 +36,9 @@ def from_samples(samples: Sequence[Sample], objective: Objective, ended: datetim
 
     The last evaluation may be missing: what was reported after the last scrape was never seen.
     """
+    if samples[-1].step is None:
+        # Without steps nobody can say where an attempt went on, so only the last one's curve is this trial's.
+        samples = [sample for sample in samples if sample.attempt == samples[-1].attempt]
     steps = evaluations(samples)
     # A series without steps is numbered, so that best_of and late_median_of see its order; the number is dropped again.
     points = [Point(i if s.step is None else s.step, s.value) for i, s in enumerate(steps)]
@@ -52,7 +56,7 @@ def from_samples(samples: Sequence[Sample], objective: Objective, ended: datetim
         best=shown[ObjectiveAt.BEST],
         last=shown[ObjectiveAt.LAST],
         late_median=shown[ObjectiveAt.LATE_MEDIAN],
-        curve=_curve_text([(p.step, p.value) for p in thinned(points, CURVE_POINTS)]),
+        curve=_curve_text(points),
         source=ResultSource.PROMETHEUS,
         sample_age_seconds=max(0.0, round((ended - samples[-1].time).total_seconds(), 3)),
     )
@@ -91,7 +95,12 @@ def _value_fields(counted: Measurement | None) -> dict[str, object]:
     return {} if counted is None else counted.model_dump(exclude_none=True)
 
 
-def _curve_text(points: Sequence[tuple[int, float]]) -> str | None:
+def _curve_text(points: Sequence[Point]) -> str | None:
     if not points:
         return None
-    return json.dumps([[step, encode_number(value)] for step, value in points], separators=(",", ":"))
+    keep = CURVE_POINTS
+    while True:
+        text = json.dumps([point.to_json() for point in thinned(points, keep)], separators=(",", ":"))
+        if len(text) <= MAX_CURVE:
+            return text
+        keep = keep * 3 // 4

@@ -8,7 +8,7 @@ from typing import Any
 from tuning_operator.api.base import Condition
 from tuning_operator.api.trial import TrialProgress, TrialResult, TrialState, TuningTrialStatus
 from tuning_operator.study import results
-from tuning_operator.study.conditions import condition, merged
+from tuning_operator.study.conditions import condition, cut, merged
 from tuning_operator.study.decision import Event, JobDeletion, JobExpiry
 from tuning_operator.study.endings import Ending, EndingKind, ending_of
 from tuning_operator.study.snapshot import JobView, PodView, Snapshot, TrialView
@@ -50,6 +50,8 @@ class TrialStep:
 
 def advance(snapshot: Snapshot, trial: TrialView, halt: Halt | None) -> TrialStep:
     """Return the trial's next status and what has to be done for it."""
+    if trial.deleting:
+        return TrialStep(trial.status)
     if trial.status.state.is_finished:
         return _tidy(snapshot, trial)
     job = snapshot.job_of(trial)
@@ -63,12 +65,19 @@ def advance(snapshot: Snapshot, trial: TrialView, halt: Halt | None) -> TrialSte
 
 
 def _tidy(snapshot: Snapshot, trial: TrialView) -> TrialStep:
-    """A recorded result releases the Job: it may be cleaned up after a while."""
-    job = snapshot.job_of(trial)
-    if job is None or job.has_ttl or job.deleting:
-        return TrialStep(trial.status)
-    ttl = RESULT_TTL if trial.status.state.has_result else FAILURE_TTL
-    return TrialStep(trial.status, expiry=JobExpiry(job, ttl))
+    """A trial's end releases its Jobs, one a look: they may be cleaned up after a while.
+
+    A Job that still runs is deleted: the operator was killed before it came to that, or saw the Job too late.
+    """
+    for job in snapshot.jobs.get(trial.name, ()):
+        if job.deleting:
+            continue
+        if not job.finished and not any(pod.exit_code == 0 for pod in snapshot.pods_of(job)):
+            return TrialStep(trial.status, deletion=JobDeletion(job, f"Trial {trial.name} has ended."))
+        if not job.has_ttl:
+            ttl = RESULT_TTL if trial.status.state.has_result else FAILURE_TTL
+            return TrialStep(trial.status, expiry=JobExpiry(job, ttl))
+    return TrialStep(trial.status)
 
 
 def _without_job(snapshot: Snapshot, trial: TrialView, halt: Halt | None) -> TrialStep:
@@ -88,7 +97,9 @@ def _without_job(snapshot: Snapshot, trial: TrialView, halt: Halt | None) -> Tri
 
 
 def _predecessor_lives(snapshot: Snapshot, trial: TrialView) -> bool:
-    """Two pods must never share a GPU or a checkpoint: an earlier attempt's Job has to be through first."""
+    """Two pods must never share a GPU or a checkpoint: an earlier attempt has to be through first."""
+    if snapshot.trials_with_living_pods.get(trial.name, trial.status.attempt) < trial.status.attempt:
+        return True
     earlier = [job for job in snapshot.jobs.get(trial.name, ()) if job.attempt < trial.status.attempt]
     return any(not job.finished or any(not pod.over for pod in snapshot.pods_of(job)) for job in earlier)
 
@@ -117,11 +128,11 @@ def _halted(snapshot: Snapshot, trial: TrialView, halt: Halt, **changes: Any) ->
 def _in_progress(
     snapshot: Snapshot, trial: TrialView, job: JobView, pods: Sequence[PodView], halt: Halt | None
 ) -> TrialStep:
-    status = _observed(snapshot, trial, job, pods)
+    ours = halt is not None or job.deleting
+    status = _observed(snapshot, trial, job, pods, ours)
     if status.infrastructure_retries > snapshot.study.spec.budget.max_infrastructure_retries:
         return _retries_exceeded(snapshot, replace(trial, status=status), job)
     if halt is None:
-        # Only a study that was resumed while its Job was still being deleted comes here with a Job on its way out.
         return TrialStep(status)
     if halt.state is TrialState.SUSPENDED and status.state is not TrialState.SUSPENDED:
         # Written before the Job is deleted, so that its end is never taken for a loss.
@@ -130,23 +141,34 @@ def _in_progress(
     return TrialStep(status, deletion=deletion)
 
 
-def _observed(snapshot: Snapshot, trial: TrialView, job: JobView, pods: Sequence[PodView]) -> TuningTrialStatus:
-    """Return the status of a trial whose Job is under way."""
+def _observed(
+    snapshot: Snapshot, trial: TrialView, job: JobView, pods: Sequence[PodView], ending: bool
+) -> TuningTrialStatus:
+    """Return the status of a trial whose Job is under way.
+
+    Args:
+        snapshot: the world.
+        trial: the trial.
+        job: its current Job.
+        pods: the Job's pods.
+        ending: whether the Job is being deleted, or will be now: then its pods end by that, and are not counted as
+            lost; and a suspended trial stays suspended until the Job is gone, even where the study goes on already.
+    """
     before = trial.status
     running = next((pod for pod in reversed(pods) if pod.running), None)
-    lost = [pod.uid for pod in pods if pod.lost and pod.uid not in before.lost_pods]
+    lost = [] if ending else [pod.uid for pod in pods if pod.lost and pod.uid not in before.lost_pods]
     changes: dict[str, Any] = {"job": job.name, "retry_after": None}
     if lost:
         changes["lost_pods"] = [*before.lost_pods, *lost]
         changes["infrastructure_retries"] = before.infrastructure_retries + len(lost)
-    if before.state is not TrialState.SUSPENDED:
+    if before.state is not TrialState.SUSPENDED or not ending:
         if running is not None:
             changes |= {
                 "state": TrialState.RUNNING,
                 "reason": "PodRunning",
                 "message": f"Pod {running.name} is training.",
             }
-        elif before.state is TrialState.PENDING or lost:
+        elif before.state in (TrialState.PENDING, TrialState.SUSPENDED) or lost:
             message = f"Job {job.name} is starting its pod."
             changes |= {"state": TrialState.PENDING, "reason": "PodStarting", "message": message}
     if running is not None and before.start_time is None:
@@ -192,7 +214,7 @@ def _finished(
         trial,
         state=state,
         reason=ending.reason,
-        message=ending.message,
+        message=cut(ending.message),
         job=job.name,
         result=result,
         progress=None,
@@ -209,12 +231,14 @@ def _finished(
 def _lost(snapshot: Snapshot, trial: TrialView, ending: Ending, job: JobView | None = None) -> TrialStep:
     """Start the trial again, free of charge, from its checkpoint where it has one."""
     before = trial.status
-    known = ending.pod_uid is not None and ending.pod_uid in before.lost_pods
-    retries = before.infrastructure_retries + (0 if known else 1)
-    lost_pods = before.lost_pods if known or ending.pod_uid is None else [*before.lost_pods, ending.pod_uid]
-    counted = replace(
-        trial, status=before.model_copy(update={"infrastructure_retries": retries, "lost_pods": lost_pods})
-    )
+    lost = [pod.uid for pod in snapshot.pods_of(job) if pod.lost] if job is not None else []
+    if ending.pod_uid is not None and ending.pod_uid not in lost:
+        lost.append(ending.pod_uid)
+    fresh = [uid for uid in lost if uid not in before.lost_pods]
+    # Without a pod to name, the loss of the attempt counts once.
+    retries = before.infrastructure_retries + (len(fresh) if lost else 1)
+    counts = {"infrastructure_retries": retries, "lost_pods": [*before.lost_pods, *fresh]}
+    counted = replace(trial, status=before.model_copy(update=counts))
     if retries > snapshot.study.spec.budget.max_infrastructure_retries:
         return _retries_exceeded(snapshot, counted, job)
     wait = min(FIRST_BACKOFF * 2 ** min(retries - 1, 16), LONGEST_BACKOFF)
@@ -257,7 +281,8 @@ def _unrecorded(snapshot: Snapshot, trial: TrialView, job: JobView, ending: Endi
     if samples is None:
         if snapshot.metrics.reachable:
             return TrialStep(trial.status, asks=True)
-        if snapshot.now - ended < snapshot.settings.result_patience:
+        waits_since = ending.finished or snapshot.metrics.since or snapshot.now
+        if snapshot.now - waits_since < snapshot.settings.result_patience:
             status = _with(
                 snapshot,
                 trial,
@@ -266,9 +291,10 @@ def _unrecorded(snapshot: Snapshot, trial: TrialView, job: JobView, ending: Endi
                 job=job.name,
             )
             return TrialStep(status, look_again_after=snapshot.settings.scrape_interval)
-    if not samples:
+    if not any(sample.attempt == trial.status.attempt for sample in samples or ()):
+        # What an earlier attempt had reached when it was lost is not where this one ended.
         return _result_lost(snapshot, trial, job, ending)
-    result = results.from_samples(samples, snapshot.study.spec.objective, ended)
+    result = results.from_samples(samples or (), snapshot.study.spec.objective, ended)
     if result.value is None:
         verdict = replace(ending, reason="NonFiniteObjective", message=f"the objective was {result.non_finite}")
         return _finished(snapshot, trial, job, TrialState.INFEASIBLE, verdict, result)
