@@ -74,7 +74,9 @@ def up() -> Cluster:
         if not engines.available():
             run([Step("Install Podman: no container engine answers here", engines.install, 25)])
         engine = engines.find()
-        if kind_cluster.state(engine) is not State.READY:
+        if kind_cluster.state(engine) is State.READY:
+            _wait_for_system()
+        else:
             _create(engine)
     cluster = Cluster(kind_kubeconfig(), local=True)
     say(f"The cluster is up: export KUBECONFIG={cluster.kubeconfig}")

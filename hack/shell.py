@@ -19,6 +19,7 @@ TAIL_LINES = 25
 
 _running: set[subprocess.Popen[str]] = set()
 _lock = threading.Lock()
+_ended = threading.Event()
 
 Argument = str | Path
 
@@ -36,6 +37,8 @@ def run(
     timeout: float | None = None,
 ) -> None:
     """Run a command that takes a while: its output is appended to the log as it comes."""
+    if _ended.is_set():
+        raise CommandError("interrupted")
     path = logs() / f"{log}.log"
     with path.open("a") as file:
         file.write(f"$ {render(command)}\n")
@@ -100,7 +103,8 @@ def render(command: Sequence[Argument]) -> str:
 
 
 def terminate_children() -> None:
-    """End the commands that other threads still wait for, so that an interrupt ends everything."""
+    """End the commands that other threads still wait for, and let them start no more: an interrupt ends everything."""
+    _ended.set()
     with _lock:
         for process in _running:
             process.terminate()
