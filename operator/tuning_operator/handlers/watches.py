@@ -70,6 +70,8 @@ class Watches:
             kopf.operator(
                 registry=registry(pass_on),
                 settings=settings(),
+                # Named, since kopf would ask for the user's name, and a container's numeric user has none.
+                identity=names.MANAGED_BY,  # type: ignore[arg-type]
                 standalone=True,
                 clusterwide=not self._namespaces,
                 namespaces=list(self._namespaces),
