@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -13,7 +13,11 @@ from hack.generate.crds import crds
 from hack.generate.policies import PATH as POLICIES
 from hack.paths import ROOT
 from tests.support.builders import a_study, a_trial
+from tuning_operator.api.base import GROUP
 from tuning_operator.api.policies import ServiceAccount
+
+GROUPS = {"jobs": "batch", "serviceaccounts": ""}
+"""The API group of each resource that is not ours."""
 
 OPERATOR = ServiceAccount().username
 READY_SECONDS = 60.0
@@ -64,15 +68,30 @@ class Cluster:
             "patch", resource, name, "--subresource=status", "--type=merge", f"--patch={patch}", user=user
         )
 
-    def allow(self, user: str, *rules: str) -> None:
-        """Give a user permissions in the namespace, each as `verb,… resource,…[/name]`."""
-        for number, rule in enumerate(rules):
-            verbs, resources = rule.split(" ", 1)
-            resource, _, name = resources.partition("=")
-            role = f"{user}-{number}"
-            only = [f"--resource-name={name}"] if name else []
-            self.kubectl("create", "role", role, f"--verb={verbs}", f"--resource={resource}", *only)
-            self.kubectl("create", "rolebinding", role, f"--role={role}", f"--user={user}")
+
+def permissions(user: str, verbs: Mapping[str, Sequence[str]], only: Sequence[str] = ()) -> dict[str, Any]:
+    """Return what gives a user permissions in every namespace: verbs by resource; `only` these objects, if named."""
+    named = {"resourceNames": list(only)} if only else {}
+    role = f"{user}-{'-'.join(only)}"
+    rules = [
+        {"apiGroups": [GROUPS.get(resource, GROUP)], "resources": [resource], "verbs": list(allowed), **named}
+        for resource, allowed in verbs.items()
+    ]
+    api = "rbac.authorization.k8s.io"
+    return {
+        "apiVersion": "v1",
+        "kind": "List",
+        "items": [
+            {"apiVersion": f"{api}/v1", "kind": "ClusterRole", "metadata": {"name": role}, "rules": rules},
+            {
+                "apiVersion": f"{api}/v1",
+                "kind": "ClusterRoleBinding",
+                "metadata": {"name": role},
+                "roleRef": {"apiGroup": api, "kind": "ClusterRole", "name": role},
+                "subjects": [{"apiGroup": api, "kind": "User", "name": user}],
+            },
+        ],
+    }
 
 
 def until(what: str, condition: Callable[[], bool], within: float = READY_SECONDS) -> None:
@@ -97,6 +116,12 @@ def control_plane() -> Iterator[ControlPlane]:
         yield plane
 
 
+@pytest.fixture(scope="session")
+def dry(control_plane: ControlPlane) -> Cluster:
+    """The default namespace, for requests that leave nothing behind (`--dry-run=server`)."""
+    return Cluster(control_plane, "default")
+
+
 @pytest.fixture
 def cluster(control_plane: ControlPlane) -> Cluster:
     """A fresh namespace on the session's API server."""
@@ -107,7 +132,7 @@ def cluster(control_plane: ControlPlane) -> Cluster:
 
 def _wait_for_policies(cluster: Cluster) -> None:
     """A new policy acts a moment after it was written, unannounced."""
-    cluster.allow("probe", "create tuningstudies.tuning-operator.dev")
+    cluster.apply(permissions("probe", {"tuningstudies": ["create"]}))
 
     def denied(manifest: Any, user: str | None) -> bool:
         answer = cluster.kubectl("create", "--dry-run=server", "--filename=-", manifest=manifest, user=user)

@@ -83,7 +83,6 @@ def study_author() -> Manifest:
                 "expression": f'[{template}.serviceAccountName.orValue(""), {template}.serviceAccount.orValue("")]'
                 '.filter(account, account != "" && account != "default")',
             },
-            {"name": "forbiddenAccounts", "expression": f"variables.accounts.filter(account, !{may_use})"},
         ],
         "validations": [
             {
@@ -97,13 +96,13 @@ def study_author() -> Manifest:
                 "reason": "Forbidden",
             },
             {
-                "expression": "variables.forbiddenAccounts.size() == 0",
+                "expression": f"variables.accounts.all(account, {may_use})",
                 "message": "the pods of trials run as a service account that you may not use: "
                 "you need the verb use on it, or leave serviceAccountName out",
                 "messageExpression": formatted(
                     "the pods of trials would run as service account %s: to use it you must be allowed the verb use "
                     "on this service account in namespace %s, or leave serviceAccountName out",
-                    "variables.forbiddenAccounts[0]",
+                    'variables.accounts.join(" and ")',
                     "request.namespace",
                 ),
                 "reason": "Forbidden",

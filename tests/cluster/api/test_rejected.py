@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hack.control_plane import ControlPlane
 from tests.cluster.conftest import Cluster
 from tests.support.builders import Manifest, a_choice, a_fixed, a_range, a_study, a_trial, merged
 
@@ -287,15 +288,15 @@ REJECTED = RANGES | DOMAINS | TEXTS | CONDITIONS | DESIGNS | BUDGETS
 
 
 @pytest.mark.parametrize(("study", "answer"), REJECTED.values(), ids=REJECTED.keys())
-def test_refuses(cluster: Cluster, study: Manifest, answer: str) -> None:
-    assert cluster.refusal(study) == f'The TuningStudy "digits" is invalid: {answer}'
+def test_refuses(dry: Cluster, study: Manifest, answer: str) -> None:
+    assert dry.refusal(study) == f'The TuningStudy "digits" is invalid: {answer}'
 
 
 UNQUOTED = {"a number for a text": ("16", "integer"), "a Boolean for a text": ("on", "boolean")}
 
 
 @pytest.mark.parametrize(("value", "found"), UNQUOTED.values(), ids=UNQUOTED.keys())
-def test_refuses_a_value_without_quotes(cluster: Cluster, value: str, found: str) -> None:
+def test_refuses_a_value_without_quotes(dry: Cluster, value: str, found: str) -> None:
     text = f"""
 apiVersion: tuning-operator.dev/v1alpha1
 kind: TuningStudy
@@ -308,7 +309,7 @@ spec:
   trial: {{template: {{spec: {{containers: [{{name: trainer}}]}}}}}}
 """
     field = f"{FIRST}.values[1]"
-    assert cluster.refusal(text) == (
+    assert dry.refusal(text) == (
         f'The TuningStudy "digits" is invalid: \n* {field}: Invalid value: "{found}": '
         f'{field} in body must be of type string: "{found}"{REST}'
     )
@@ -367,10 +368,10 @@ CHANGES = {
 
 
 @pytest.fixture(scope="module")
-def running_study(control_plane: Any) -> Cluster:
+def running_study(control_plane: ControlPlane) -> Cluster:
     """A namespace in which the study of the table below runs."""
-    control_plane.kubectl("create", "namespace", "running")
-    cluster = Cluster(control_plane, "running")
+    control_plane.kubectl("create", "namespace", "rejected")
+    cluster = Cluster(control_plane, "rejected")
     cluster.apply(BEFORE)
     cluster.patch_status("tuningstudy", "digits", {"observedGeneration": 1, **RUNNING})
     return cluster

@@ -70,6 +70,10 @@ class Helm:
         """Uninstall a release."""
         return self._helm("uninstall", release, "--namespace", namespace)
 
+    def lint(self) -> str:
+        """Check the chart."""
+        return self._helm("lint", str(CHART), "--kube-version", KUBERNETES_VERSION, "--strict")
+
     def _helm(self, *arguments: str) -> str:
         return _run(*arguments, "--kubeconfig", str(self._plane.kubeconfig), folder=self._plane.folder)
 

@@ -51,7 +51,9 @@ def test_the_chart_and_the_kustomize_base_are_the_same() -> None:
 
 def operator(*values: str) -> tuple[Manifest, dict[str, str]]:
     """Return the operator's pod and its plain environment variables."""
-    pod = named(rendered("--show-only=templates/deployment.yaml", *values), "Deployment", "tuning-operator")["spec"]["template"]["spec"]
+    pod = named(rendered("--show-only=templates/deployment.yaml", *values), "Deployment", "tuning-operator")["spec"][
+        "template"
+    ]["spec"]
     environment = pod["containers"][0]["env"]
     return pod, {entry["name"]: entry["value"] for entry in environment if "value" in entry}
 
