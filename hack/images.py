@@ -28,10 +28,11 @@ _PYTHON = ("python3", "python3-venv", "python3-pip", "ca-certificates")
 BASES = {
     "operator": Base("python-base", "trixie", _PYTHON),
     "trainer": Base("torch-base", "trixie", (*_PYTHON, "python3-torch", "python3-numpy", "python3-prometheus-client")),
-    # By the conventions of the published image, so that one set of arguments serves both.
+    # By the conventions of the published image, so that one set of arguments serves both. Debian 12's Prometheus
+    # cannot discover pods (it is compiled without kubernetes_sd_configs); Debian 13's, 2.53, can.
     "prometheus": Base(
         "prometheus",
-        "bookworm",
+        "trixie",
         ("prometheus", "ca-certificates"),
         changes=(
             "USER 65534",
