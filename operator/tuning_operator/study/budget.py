@@ -71,7 +71,7 @@ def _unused(taken: Set[int]) -> Iterator[int]:
     return (position for position in count() if position not in taken)
 
 
-def outcome_of(study: StudyView, trials: Sequence[Progressed], used: timedelta) -> Outcome | None:
+def outcome_of(study: StudyView, trials: Iterable[Progressed], used: timedelta) -> Outcome | None:
     """Return how the study is over; None while it goes on."""
     budget = study.spec.budget
     states = Counter(status.state for _, status in trials)

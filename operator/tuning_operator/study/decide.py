@@ -22,7 +22,7 @@ from tuning_operator.study.decision import Decision, Event, NewJob, NewTrial, Tr
 from tuning_operator.study.durations import parse_duration
 from tuning_operator.study.snapshot import Snapshot, StudyView, TrialView
 from tuning_operator.study.status import ACCEPTED, FAILED, SUCCEEDED, Findings, study_status
-from tuning_operator.study.trials import Halt, TrialStep, advance
+from tuning_operator.study.trials import Halt, TrialStep, advance, is_settled
 
 BLOCKED_LOOK = timedelta(seconds=10)
 """How often a study whose pods cannot start is looked at again, for causes that no watch reports."""
@@ -39,7 +39,8 @@ def decide(snapshot: Snapshot) -> Decision:
     except acceptance.Refused as refused:
         refusal = (refused.reason, refused.message)
     halt = _halt(snapshot)
-    looks = [_Look(trial, advance(snapshot, trial, halt)) for trial in snapshot.trials.values()]
+    unsettled = [trial for trial in snapshot.trials.values() if not is_settled(snapshot, trial)]
+    looks = [_Look(trial, advance(snapshot, trial, halt)) for trial in unsettled]
     return _Plan(snapshot, refusal, looks).decision()
 
 
@@ -53,7 +54,7 @@ class _Look:
     @property
     def after(self) -> TrialView:
         """The trial with the status that this decision gives it."""
-        return self.trial if self.step.status is self.trial.status else replace(self.trial, status=self.step.status)
+        return replace(self.trial, status=self.step.status)
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,15 @@ class _Plan:
     snapshot: Snapshot
     refusal: tuple[str, str] | None
     looks: Sequence[_Look]
+    """At the trials for which something may be left to do: most of a long study's are settled."""
 
     def decision(self) -> Decision:
         snapshot, study = self.snapshot, self.snapshot.study
-        after = [look.after for look in self.looks]
+        after = list((dict(snapshot.trials) | {look.trial.name: look.after for look in self.looks}).values())
         used = used_time(study.status.duration, snapshot.now)
-        outcome = outcome_of(study, [(t.spec, t.status) for t in after], used)
-        active = [t for t in after if not t.status.state.is_finished]
-        obstacle = starting.obstacle_of(snapshot, (t.name for t in active))
+        outcome = outcome_of(study, ((t.spec, t.status) for t in after), used)
+        active = [look.trial.name for look in self.looks if not look.step.status.state.is_finished]
+        obstacle = starting.obstacle_of(snapshot, active)
         goes_on = self.refusal is None and outcome is None and not study.spec.suspend
         may_start = goes_on and (obstacle is None or not obstacle.forbids)
         new_trials = self._new_trials(after, len(active)) if may_start else ()
@@ -81,7 +83,7 @@ class _Plan:
             trial_statuses=tuple(
                 TrialStatusWrite(look.trial, look.step.status)
                 for look in self.looks
-                if look.after is not look.trial and look.step.status != look.trial.status
+                if look.step.status != look.trial.status
             ),
             new_trials=new_trials,
             new_jobs=tuple(
@@ -99,7 +101,7 @@ class _Plan:
         spec = self.snapshot.study.spec
         arms = arms_of(spec)
         free = spec.budget.parallel_trials - active
-        chosen = next_positions(arms, [(t.spec, t.status) for t in after], spec.budget.max_trials, free)
+        chosen = next_positions(arms, ((t.spec, t.status) for t in after), spec.budget.max_trials, free)
         return tuple(new_trial(self.snapshot.study, arm, position, len(arms)) for arm, position in chosen)
 
     def _look_again(self, used: timedelta, obstacle: starting.Obstacle | None, goes_on: bool) -> timedelta | None:
@@ -137,8 +139,7 @@ def _halt(snapshot: Snapshot) -> Halt | None:
     """
     study = snapshot.study
     used = used_time(study.status.duration, snapshot.now)
-    finished = [(t.spec, t.status) for t in snapshot.trials.values()]
-    outcome = outcome_of(study, finished, used)
+    outcome = outcome_of(study, ((t.spec, t.status) for t in snapshot.trials.values()), used)
     if outcome is not None:
         return Halt(TrialState.STOPPED, outcome.reason, outcome.message)
     if study.spec.suspend:

@@ -1,5 +1,6 @@
 """The study's status: counts, the best trials, the clock and the conditions."""
 
+import heapq
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -96,9 +97,10 @@ def best_trials(snapshot: Snapshot, trials: Iterable[TrialView]) -> list[TrialSu
         and trial.status.result is not None
         and trial.status.result.value is not None
     ]
-    scored.sort(key=lambda entry: entry[:2])
     searched = {h.name for h in snapshot.study.spec.hyperparameters if h.role is not Role.FIXED}
-    return [_summary(trial, searched) for _, _, trial in scored[:TOP_TRIALS]]
+    return [
+        _summary(trial, searched) for _, _, trial in heapq.nsmallest(TOP_TRIALS, scored, key=lambda entry: entry[:2])
+    ]
 
 
 def _summary(trial: TrialView, searched: set[str]) -> TrialSummary:

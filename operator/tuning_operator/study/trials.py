@@ -48,6 +48,14 @@ class TrialStep:
     look_again_after: timedelta | None = None
 
 
+def is_settled(snapshot: Snapshot, trial: TrialView) -> bool:
+    """Whether nothing is left to do for the trial, so that there is no need to look at it."""
+    if not trial.status.state.is_finished:
+        return False
+    jobs = snapshot.jobs.get(trial.name, ())
+    return all(job.deleting or (job.has_ttl and job.finished) for job in jobs)
+
+
 def advance(snapshot: Snapshot, trial: TrialView, halt: Halt | None) -> TrialStep:
     """Return the trial's next status and what has to be done for it."""
     if trial.deleting:
