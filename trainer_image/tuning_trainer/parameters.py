@@ -69,7 +69,7 @@ class Parameters:
     batch_size: int = _number(64, Interval(1, 1024), "Training examples a step")
     max_steps: int = _number(600, Interval(1, 10_000_000), "Length of the run in steps (600: about 36 epochs)")
     schedule: str = _one_of("cosine", SCHEDULES, "Shape of the learning rate's decay [playbook: linear or cosine]")
-    warmup_steps: int = _number(30, STEPS, "Steps over which the rate first rises linearly from near 0; < max_steps")
+    warmup_steps: int = _number(0, STEPS, "Steps over which the rate first rises linearly from near 0; < max_steps")
     decay_steps: int = _number(0, STEPS, "Length in steps of the decay at the end of the run; 0: all after the warm-up")
     final_learning_rate_fraction: float = _number(0.0, FRACTION, "Where the decay ends, as a fraction of the base rate")
     clip_norm: float = _number(0.0, Interval(0, 1e9), "Gradients with a larger norm are scaled down to it; 0: never")
@@ -77,9 +77,7 @@ class Parameters:
         0.0, FRACTION_BELOW_ONE, "Probability with which a feature is dropped before the classifier"
     )
     label_smoothing: float = _number(0.0, FRACTION_BELOW_ONE, "Share of the target spread evenly over the ten classes")
-    hidden_width: int = _number(
-        16, Interval(1, 1024), "Channels of the first convolution; the second has twice as many"
-    )
+    hidden_width: int = _number(8, Interval(1, 1024), "Channels of the first convolution; the second has twice as many")
     evaluate_every_steps: int = _number(
         20, Interval(1, 10_000_000), "Evaluation, report and checkpoint interval in steps"
     )

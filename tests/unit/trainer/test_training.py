@@ -130,20 +130,26 @@ def test_a_run_that_was_interrupted_ends_like_one_that_was_not_bit_for_bit(
 def test_a_kill_between_the_two_checkpoints_of_an_evaluation_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = attempt(a_trial(tmp_path, parameters=SHORT, checkpoints=False))
-    save = CheckpointStore.save
+    # The objective is the learning rate, whose warm-up makes the evaluation at step 20 the best of the three.
+    parameters = SHORT | {"warmup_steps": 19}
+    trial = a_trial(tmp_path, parameters=parameters, metric="learning_rate", direction="Maximize")
+    expected = attempt(replace(trial, checkpoint_dir=None))
+    save, saved = CheckpointStore.save, []
 
-    def killed_at_last(store: CheckpointStore, name: str, contents: dict[str, object]) -> None:
-        if name == LAST and contents["step"] == 20:
+    def killed_at_the_second_save_of_step_20(store: CheckpointStore, name: str, contents: dict[str, Any]) -> None:
+        saved.append(contents["step"])
+        if saved.count(20) == 2:
             raise KeyboardInterrupt
         save(store, name, contents)
 
     with monkeypatch.context() as patch:
-        patch.setattr(CheckpointStore, "save", killed_at_last)
+        patch.setattr(CheckpointStore, "save", killed_at_the_second_save_of_step_20)
         with pytest.raises(KeyboardInterrupt):
-            attempt(a_trial(tmp_path, parameters=SHORT))
-    record = attempt(a_trial(tmp_path, parameters=SHORT))
+            attempt(trial)
+    record = attempt(trial)
     assert (record.resumed_from, record.curve) == (10, expected.curve)
+    assert record.best is not None
+    assert torch.load(tmp_path / "checkpoints" / BEST, weights_only=True)["step"] == record.best.step == 20
 
 
 def test_a_finished_trial_that_is_run_again_only_repeats_its_record(tmp_path: Path) -> None:
@@ -178,9 +184,8 @@ def test_divergence_is_reported_with_its_step_before_it_ends_the_run(tmp_path: P
     trial = a_trial(tmp_path, parameters=SHORT | {"learning_rate": 1e6, "optimizer": "sgd"})
     with pytest.raises(DivergenceError, match=r"train_loss is nan, validation_loss is nan at step \d+"):
         attempt(trial)
-    record = record_of(trial)
-    assert repr(record.last).endswith("value=nan)")
-    assert record.best is None or record.last is None or record.best.step < record.last.step
+    assert repr(record_of(trial).last).endswith("value=nan)")
+    assert not any((tmp_path / "checkpoints").iterdir()), "a checkpoint without a future was kept"
 
 
 class TestBatches:
@@ -222,6 +227,19 @@ class TestSeeds:
         one, again, other = (Run.fresh(Parameters(), seed).model.state_dict() for seed in (1, 1, 2))
         assert same_weights(one, again)
         assert not same_weights(one, other)
+
+
+class TestDropout:
+    def test_it_changes_what_is_learned(self) -> None:
+        runs = [Run.fresh(Parameters(dropout=dropout), 0) for dropout in (0.0, 0.5)]
+        for run in runs:
+            run.take_step()
+        assert not same_weights(*(run.model.state_dict() for run in runs))
+
+    def test_it_is_off_while_evaluating(self) -> None:
+        run = Run.fresh(Parameters(dropout=0.9), 0)
+        run.take_step()
+        assert run.evaluate() == run.evaluate()
 
 
 class TestEvaluation:
