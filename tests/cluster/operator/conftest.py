@@ -234,7 +234,7 @@ def operator(
         assert operator.alive, f"the operator ended on its way: {operator.tail()}"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def bench(plane: ControlPlane, api: Api, kubelet: FakeKubelet, audit: Path) -> Callable[[], Lab]:
     """Makes labs: for tests that need an operator of their own, or several namespaces."""
 
