@@ -1,0 +1,187 @@
+"""The numbered samples as users run them, the dashboards over them, and the same study with the operator killed."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from hack.generate.dashboards import queries
+from hack.paths import ROOT
+from tests.support.live import CHART, Live, Manifest, Namespace, until
+from tuning_contract.record import FinalRecord
+from tuning_operator.api import names
+
+SAMPLES = sorted((ROOT / "manifests" / "samples").glob("*.yaml"))
+FIRST = SAMPLES[0]
+MINUTES = 300.0
+INTERRUPTED = "resume-after-interruption"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of the samples."""
+
+    namespace: Namespace
+    began: float
+    ended: float
+
+
+def study_of(sample: Path) -> Manifest:
+    """Return the one study of a sample."""
+    documents = YAML(typ="safe", pure=True).load_all(sample.read_text())
+    return next(dict(document) for document in documents if document["kind"] == "TuningStudy")
+
+
+def outcomes(namespace: Namespace, study: str) -> dict[int, tuple[str, str, Any]]:
+    """Return what each trial was and came to: what must not depend on disturbances."""
+    return {
+        trial["spec"]["index"]: (
+            trial["spec"]["parameters"],
+            trial["status"]["state"],
+            trial["status"]["result"]["value"],
+        )
+        for trial in namespace.trials(study)
+    }
+
+
+@pytest.fixture(scope="module")
+def run(live: Live, shared_namespace: Namespace) -> Run:
+    """All samples, side by side; the one about interruptions is interrupted as its first lines say."""
+    namespace, began = shared_namespace, time.time()
+    for sample in SAMPLES:
+        live.say(f"kubectl apply -f manifests/samples/{sample.name}")
+        namespace.kubectl("apply", "--filename", sample)
+    namespace.wait_until_trained(INTERRUPTED, 100, 2)
+    command = next(line for line in SAMPLES[2].read_text().splitlines() if "kubectl delete pod" in line)
+    live.say(command.strip("# "))
+    namespace.kubectl(*command.strip("# ").split()[1:])
+    for sample in SAMPLES:
+        namespace.wait_for_end(study_of(sample)["metadata"]["name"], MINUTES)
+    return Run(namespace, began, time.time())
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
+def test_a_sample_succeeds_and_its_status_is_what_its_trials_say(run: Run, sample: Path) -> None:
+    written = study_of(sample)
+    name, wanted = written["metadata"]["name"], written["spec"]["budget"]["maxTrials"]
+    status, trials = run.namespace.study(name)["status"], run.namespace.trials(name)
+    assert status["state"] == "Succeeded"
+    assert status["progress"] == f"{wanted}/{wanted}"
+    assert {state: count for state, count in status["trials"].items() if count} == {
+        "total": wanted,
+        "succeeded": wanted,
+        **({"infrastructureRetries": 2} if name == INTERRUPTED else {}),
+    }
+    best = min(trials, key=lambda trial: float(trial["status"]["result"]["value"]))
+    assert (status["best"]["trial"], status["best"]["value"]) == (
+        best["metadata"]["name"],
+        best["status"]["result"]["value"],
+    )
+    conditions = {c["type"]: c["status"] for c in status["conditions"]}
+    assert conditions["Accepted"] == conditions["Succeeded"] == conditions["MetricsAvailable"] == "True"
+    assert conditions["Failed"] == "False"
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
+def test_each_result_is_exactly_what_the_container_recorded(run: Run, sample: Path) -> None:
+    for trial in run.namespace.trials(study_of(sample)["metadata"]["name"]):
+        (pod,) = (p for p in run.namespace.pods(trial=trial["metadata"]["name"]) if p["status"]["phase"] == "Succeeded")
+        (container,) = pod["status"]["containerStatuses"]
+        record = FinalRecord.decode(container["state"]["terminated"]["message"])
+        result = trial["status"]["result"]
+        assert record.best is not None
+        assert (result["source"], result["value"], result["step"]) == ("Record", record.best.value, record.best.step)
+        environment = {e["name"]: e.get("value") for e in pod["spec"]["containers"][0]["env"]}
+        assert environment["TUNING_PARAMETERS"] == trial["spec"]["parameters"]
+        assert record.parameters_hash == trial["spec"]["parametersHash"]
+
+
+def test_the_interrupted_sample_went_on_from_its_checkpoints(run: Run) -> None:
+    trials = run.namespace.trials(INTERRUPTED)
+    resumed = [trial["status"].get("resumedFrom") for trial in trials]
+    assert all(step is not None and step >= 100 for step in resumed[:2])
+    assert resumed[2:] == [None, None]
+    for trial in trials:
+        steps = [step for step, _ in json.loads(trial["status"]["result"]["curve"])]
+        assert steps == sorted(set(steps))
+        assert steps[-1] == 600
+
+
+def test_what_kubectl_shows_can_be_read(run: Run, keep: Callable[[str, str], None]) -> None:
+    kubectl = run.namespace.kubectl
+    shown = {
+        "get.txt": kubectl("get", "studies,trials"),
+        "get-wide.txt": kubectl("get", "studies,trials", "--output=wide"),
+        "describe.txt": kubectl("describe", "study", "first-study"),
+        "describe-trial.txt": kubectl("describe", "trial", run.namespace.trials("first-study")[0]["metadata"]["name"]),
+        "explain.txt": kubectl("explain", "tuningstudy.spec.hyperparameters"),
+        "events.txt": kubectl("events", "--for=tuningstudy/first-study"),
+        "study.yaml": kubectl("get", "study", "first-study", "--output=yaml"),
+    }
+    for name, text in shown.items():
+        keep(name, text)
+    assert "first-study   Succeeded   8/8" in shown["get.txt"]
+    assert "StudySucceeded" in shown["describe.txt"]
+    assert "Does AdamW beat" in shown["get-wide.txt"]
+    assert "FIELD" in shown["explain.txt"]
+
+
+@pytest.mark.parametrize("dashboard", sorted((CHART / "dashboards").glob("*.json")), ids=lambda path: path.stem)
+def test_every_question_of_the_dashboards_has_an_answer(run: Run, dashboard: Path) -> None:
+    variables = {"namespace": run.namespace.name, "study": "first-study"}
+    asked = queries(dashboard.read_text(), variables)
+    assert asked
+    unanswered = [query for query in asked if not run.namespace.live.ask_over_time(query, run.began, run.ended)]
+    assert unanswered == []
+
+
+def test_the_next_trial_starts_at_once(run: Run, figure: Callable[[str, float], None]) -> None:
+    pods = [pod for sample in SAMPLES[:2] for pod in run.namespace.pods(study_of(sample)["metadata"]["name"])]
+    gaps = []
+    for study in {pod["metadata"]["labels"][names.LABEL_STUDY] for pod in pods}:
+        mine = [pod for pod in pods if pod["metadata"]["labels"][names.LABEL_STUDY] == study]
+        starts = sorted(_time(pod["status"]["startTime"]) for pod in mine)
+        ends = sorted(_time(_terminated(pod)["finishedAt"]) for pod in mine)
+        gaps += [(start - end).total_seconds() for start, end in zip(starts[2:], ends, strict=False)]
+    figure("samples: seconds, all", run.ended - run.began)
+    figure("pod's end to next pod's start: seconds, mean (by whole seconds)", sum(gaps) / len(gaps))
+    figure("pod's end to next pod's start: seconds, worst", max(gaps))
+    metrics = run.namespace.live.operator_metrics()
+    count = metrics["tuning_operator_trial_gap_seconds_count"]
+    figure("tuning_operator_trial_gap_seconds: mean", metrics["tuning_operator_trial_gap_seconds_sum"] / count)
+    figure("operator: resident MiB after the samples", metrics["process_resident_memory_bytes"] / 2**20)
+    assert sum(gaps) / len(gaps) < 5
+    assert metrics["process_resident_memory_bytes"] < 300 * 2**20
+
+
+def test_a_killed_operator_loses_nothing_and_repeats_nothing(run: Run, live: Live, namespace: Namespace) -> None:
+    study = "first-study"
+    namespace.kubectl("apply", "--filename", FIRST)
+    for results in (1, 4):
+        until(f"{results} trials have a result", lambda: _results(namespace, study) >= results, MINUTES)  # noqa: B023
+        live.say("kill -9 of the operator")
+        live.kill_operator()
+    status = namespace.wait_for_success(study, MINUTES)["status"]
+    assert status["trials"]["total"] == status["trials"]["succeeded"] == 8
+    assert outcomes(namespace, study) == outcomes(run.namespace, study)
+    undisturbed = run.namespace.study(study)["status"]["best"]
+    assert (status["best"]["value"], status["best"]["parameters"]) == (undisturbed["value"], undisturbed["parameters"])
+    assert len(namespace.pods(study)) == 8
+
+
+def _results(namespace: Namespace, study: str) -> int:
+    return int(namespace.study(study).get("status", {}).get("trials", {}).get("succeeded", 0))
+
+
+def _terminated(pod: Manifest) -> Manifest:
+    return dict(pod["status"]["containerStatuses"][0]["state"]["terminated"])
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
