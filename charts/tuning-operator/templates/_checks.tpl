@@ -71,7 +71,7 @@ yes
 {{- if $release -}}
 {{- $remove = printf "    helm uninstall %s --namespace %s\n\nor give each its own namespaces, for example:\n\n    helm upgrade %s CHART --namespace %s --reuse-values --set 'watchNamespaces={team-a}'\n    --set 'watchNamespaces={team-b}' --set crds.install=false   (here)\n" $release $other.namespace $release $other.namespace -}}
 {{- else -}}
-{{- $remove = printf "    kubectl delete namespace %s\n    kubectl delete clusterrole,clusterrolebinding,validatingadmissionpolicy,validatingadmissionpolicybinding --selector app.kubernetes.io/name=tuning-operator,app.kubernetes.io/managed-by=kustomize\n" $other.namespace -}}
+{{- $remove = printf "    kubectl delete deployments,services,configmaps,serviceaccounts --namespace %s --selector app.kubernetes.io/name=tuning-operator,app.kubernetes.io/managed-by=kustomize\n    kubectl delete clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings --selector app.kubernetes.io/name=tuning-operator,app.kubernetes.io/managed-by=kustomize\n" $other.namespace -}}
 {{- end -}}
 {{- fail (printf "\n\nAnother tuning-operator already serves %s (Deployment %s in namespace %s), and two would both run the same studies. Remove that one first; CustomResourceDefinitions and studies stay:\n\n%s" $where $other.name $other.namespace $remove) -}}
 {{- end -}}

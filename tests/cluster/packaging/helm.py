@@ -1,5 +1,6 @@
 """Helm and kustomize, as a user runs them, and what they render."""
 
+import json
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -69,6 +70,11 @@ class Helm:
     def uninstall(self, release: str, namespace: str) -> str:
         """Uninstall a release."""
         return self._helm("uninstall", release, "--namespace", namespace)
+
+    def uninstall_all(self) -> None:
+        """Uninstall every release."""
+        for release in json.loads(self._helm("list", "--all-namespaces", "--output=json")):
+            self.uninstall(release["name"], release["namespace"])
 
     def lint(self) -> str:
         """Check the chart."""
