@@ -133,10 +133,18 @@ def cluster(control_plane: ControlPlane) -> Cluster:
 def _wait_for_policies(cluster: Cluster) -> None:
     """A new policy acts a moment after it was written, unannounced."""
     cluster.apply(permissions("probe", {"tuningstudies": ["create"]}))
+    cluster.apply(a_study("probe"))
 
-    def denied(manifest: Any, user: str | None) -> bool:
-        answer = cluster.kubectl("create", "--dry-run=server", "--filename=-", manifest=manifest, user=user)
+    def denied(*arguments: str, manifest: Any = None, user: str | None = None) -> bool:
+        answer = cluster.kubectl(*arguments, "--dry-run=server", manifest=manifest, user=user)
         return "ValidatingAdmissionPolicy" in answer
 
-    until("trials by others are denied", lambda: denied(a_trial(), None))
-    until("studies without the right to create Jobs are denied", lambda: denied(a_study(), "probe"))
+    create = ("create", "--filename=-")
+    swap = [
+        {"op": "move", "from": "/spec/trial/template/spec/containers", "path": "/spec/trial/template/spec/others"},
+    ]
+    patch = ("patch", "study", "probe", "--type=json", f"--patch={json.dumps(swap)}")
+    until("trials by others are denied", lambda: denied(*create, manifest=a_trial()))
+    until("studies of who may not create Jobs are denied", lambda: denied(*create, manifest=a_study(), user="probe"))
+    until("changes of a template are denied", lambda: denied(*patch))
+    cluster.kubectl("delete", "study", "probe")

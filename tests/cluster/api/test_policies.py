@@ -127,7 +127,26 @@ def test_swapping_one_field_for_a_service_account_is_noticed(cluster: Cluster) -
         {"op": "add", "path": "/spec/trial/template/spec/serviceAccountName", "value": "gpu"},
     ]
     answer = cluster.kubectl("patch", "study", "digits", "--type=json", f"--patch={json.dumps(patch)}", user="author")
-    assert answer.endswith(needs_use(cluster.namespace))
+    assert needs_use(cluster.namespace) in answer
+
+
+POD = "/spec/trial/template/spec"
+
+SWAPS = {
+    "of the pod": (f"{POD}/priorityClassName", f"{POD}/hostNetwork"),
+    "of an object in it": (f"{POD}/securityContext/runAsUser", f"{POD}/securityContext/runAsGroup"),
+    "of a container": (f"{POD}/containers/0/image", f"{POD}/containers/0/workingDir"),
+}
+
+
+@pytest.mark.parametrize(("old", "new"), SWAPS.values(), ids=SWAPS.keys())
+def test_swapping_one_field_of_the_template_for_another_is_refused(cluster: Cluster, old: str, new: str) -> None:
+    cluster.apply(running_as(priorityClassName="gpu", securityContext={"runAsUser": 7}))
+    patch = [{"op": "remove", "path": old}, {"op": "add", "path": new, "value": "/"}]
+    answer = cluster.kubectl("patch", "study", "digits", "--type=json", f"--patch={json.dumps(patch)}")
+    assert answer.endswith(
+        "trial cannot be changed, since trials of different templates are not comparable: create another study"
+    )
 
 
 def test_the_operator_writes_trials(cluster: Cluster) -> None:
