@@ -181,7 +181,7 @@ class Cluster:
         if body is not None:
             headers["Content-Type"] = "application/merge-patch+json" if verb == "PATCH" else "application/json"
         configuration = self._api.configuration
-        token = configuration.get_api_key_with_prefix("BearerToken")
+        token = await configuration.get_api_key_with_prefix("BearerToken")
         if token:
             headers["Authorization"] = token
         async with asyncio.timeout(REQUEST_TIMEOUT):
