@@ -62,7 +62,8 @@ def unit_point(seed: int, arm: Arm, position: int) -> dict[str, float]:
         return {}
     rng = np.random.default_rng(derived_seed(seed, arm.key, 0, "search"))
     sequence = qmc.Halton(d=len(dimensions), scramble=True, rng=rng)
-    sequence.fast_forward(position)
+    # As fast_forward(position), which would compute all points before it.
+    sequence.num_generated = position
     coordinates = sequence.random(1)[0]
     return {h.name: float(u) for h, u in zip(dimensions, coordinates, strict=True)}
 
