@@ -4,6 +4,7 @@ A pod can be killed between any two instructions, and so can its node. A file is
 forced to the disk, and renamed into place; the directory is forced to the disk as well, since the name is in there.
 """
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -56,6 +57,8 @@ class CheckpointStore:
     def _force_names_to_disk(self) -> None:
         descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            os.fsync(descriptor)
+            # Some network file systems refuse this for directories; there the rename is as durable as they make it.
+            with contextlib.suppress(OSError):
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
