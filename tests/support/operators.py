@@ -94,7 +94,9 @@ class Operator:
     def metrics(self) -> dict[str, float]:
         """Return the operator's own metrics by name with labels."""
         lines = self._get("metrics")[1].splitlines()
-        return {name: float(value) for line in lines if not line.startswith("#") for name, value in [line.rsplit(" ", 1)]}
+        return {
+            name: float(value) for line in lines if not line.startswith("#") for name, value in [line.rsplit(" ", 1)]
+        }
 
     def metric(self, pattern: str) -> float:
         """Return the sum of the metrics whose name with labels matches."""

@@ -9,11 +9,12 @@ import json
 import math
 import ssl
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 
@@ -26,8 +27,11 @@ QUERY_TIMEOUT = 10.0
 STUDIES_A_QUERY = 50
 """So many uids (37 bytes each) stay far below Prometheus' limits on a query's size."""
 
+Row = Mapping[str, Any]
+"""A series of an answer: `metric` labels, and `value` or `values`."""
 Curves = dict[str, tuple[Sample, ...]]
 """Samples by trial name, oldest first."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,7 @@ class Prometheus:
                 LABEL_NAMESPACE: ("=~", _any_of({t.namespace for t in batch})),
                 LABEL_STUDY_UID: ("=~", _any_of({t.study_uid for t in batch})),
             }
-            rows = await self._query(_selector(matchers, window))
-            found |= paired(rows, batch)
+            found |= await self._query(_selector(matchers, window), partial(paired, targets=batch))
         return found
 
     async def whole(self, target: Target, trial: str, since: datetime, now: datetime) -> tuple[Sample, ...]:
@@ -84,8 +87,9 @@ class Prometheus:
             LABEL_STUDY_UID: ("=", target.study_uid),
             LABEL_TRIAL: ("=", trial),
         }
-        rows = await self._query(_selector(matchers, now - since + timedelta(minutes=1)))
-        return paired(rows, [target]).get(target.study_uid, {}).get(trial, ())
+        selector = _selector(matchers, now - since + timedelta(minutes=1))
+        curves = await self._query(selector, partial(paired, targets=[target]))
+        return curves.get(target.study_uid, {}).get(trial, ())
 
     async def names_of(self, target: Target, window: timedelta) -> tuple[str, ...]:
         """Return the names of the metrics that Prometheus has of a study's pods, at most twenty.
@@ -94,14 +98,15 @@ class Prometheus:
             PrometheusError: no readable answer.
         """
         matchers = {LABEL_NAMESPACE: ("=", target.namespace), LABEL_STUDY_UID: ("=", target.study_uid)}
-        rows = await self._query(f"count by (__name__) ({_selector(matchers)})")
-        return tuple(sorted(row["metric"].get("__name__", "") for row in rows))[:20]
+        names = await self._query(f"count by (__name__) ({_selector(matchers)})", _names)
+        return tuple(sorted(names))[:20]
 
-    async def _query(self, promql: str) -> list[dict[str, Any]]:
+    async def _query(self, promql: str, read: Callable[[list[Row]], T]) -> T:
         started = time.monotonic()
         try:
-            rows = await self._send(promql)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError, TypeError) as error:
+            # Reading belongs to it: who answers may be a proxy or another program altogether.
+            answer = read(await self._send(promql))
+        except (aiohttp.ClientError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             PROMETHEUS_UP.set(0)
             PROMETHEUS_QUERIES.labels("error").inc()
             raise PrometheusError(str(error) or type(error).__name__) from error
@@ -109,9 +114,9 @@ class Prometheus:
             PROMETHEUS_QUERY_SECONDS.observe(time.monotonic() - started)
         PROMETHEUS_UP.set(1)
         PROMETHEUS_QUERIES.labels("ok").inc()
-        return rows
+        return answer
 
-    async def _send(self, promql: str) -> list[dict[str, Any]]:
+    async def _send(self, promql: str) -> list[Row]:
         if self._session is None:
             self._session = aiohttp.ClientSession(trust_env=True)
         form = {"query": promql, "timeout": f"{QUERY_TIMEOUT:.0f}s"}
@@ -125,7 +130,7 @@ class Prometheus:
         body = json.loads(text)
         if body["status"] != "success":
             raise ValueError(str(body.get("error", "no success"))[:200])
-        rows: list[dict[str, Any]] = body["data"]["result"]
+        rows: list[Row] = body["data"]["result"]
         return rows
 
     def _headers(self) -> dict[str, str]:
@@ -133,7 +138,7 @@ class Prometheus:
         return {} if self._token_file is None else {"Authorization": f"Bearer {self._token_file.read_text().strip()}"}
 
 
-def paired(rows: Iterable[Mapping[str, Any]], targets: Iterable[Target]) -> dict[str, Curves]:
+def paired(rows: Iterable[Row], targets: Iterable[Target]) -> dict[str, Curves]:
     """Pair steps and objectives by timestamp.
 
     Args:
@@ -162,6 +167,10 @@ def paired(rows: Iterable[Mapping[str, Any]], targets: Iterable[Target]) -> dict
         study_uid: {trial: tuple(sorted(curve, key=lambda sample: sample.time)) for trial, curve in curves.items()}
         for study_uid, curves in found.items()
     }
+
+
+def _names(rows: Iterable[Row]) -> list[str]:
+    return [row["metric"].get("__name__", "") for row in rows]
 
 
 @dataclass(frozen=True)
@@ -201,4 +210,5 @@ def _utc(seconds: float) -> datetime:
 
 
 def _step(value: float | None) -> int | None:
-    return int(value) if value is not None and math.isfinite(value) and value >= 0 else None
+    # A container may export anything; what does not fit into an int64 could not be written into a status.
+    return int(value) if value is not None and 0 <= value <= 2**53 else None

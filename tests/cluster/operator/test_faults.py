@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,18 @@ class Down(Fault):
         return json.dumps({"type": "ERROR", "object": status}).encode() + b"\n"
 
 
+@contextmanager
+def without_api_server(plane: ControlPlane) -> Iterator[None]:
+    """Kill the API server; its etcd and its controllers stay, and at the end it comes back."""
+    process = plane._processes["kube-apiserver"]
+    process.kill()
+    process.wait(10)
+    yield
+    assert isinstance(process.args, list)
+    plane._start(*[str(word) for word in process.args[1:]])
+    plane._wait_until("the API server is back", plane._ready)
+
+
 @pytest.mark.parametrize("code", [0, 410, 429, 500, 503], ids=lambda code: str(code) if code else "no answer")
 def test_an_api_server_that_fails_for_a_while_costs_nothing_but_the_while(
     bench: Callable[[], Lab], behind: Operator, proxy: Proxy, code: int
@@ -79,9 +92,8 @@ def test_the_operator_outlives_a_restart_of_the_api_server(lab: Lab, plane: Cont
     lab.create(a_small_study())
     lab.until("two run", lambda: lab.status().get("trials", {}).get("running") == 2)
     live = lab.kubelet.live(lab.namespace)
-    plane.kill_api_server()
-    assert operator.probe("healthz") == 200
-    plane.start_api_server()
+    with without_api_server(plane):
+        assert operator.probe("healthz") == 200
     assert operator.probe("healthz") == 200
     lab.script(completes)
     for attempt in live:

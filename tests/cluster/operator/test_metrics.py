@@ -40,7 +40,10 @@ def scraped(prometheus: FakePrometheus, attempt: Attempt, **samples: list[tuple[
 
 def test_a_trial_without_a_record_has_the_last_sample_as_its_result(lab: Lab, prometheus: FakePrometheus) -> None:
     def script(attempt: Attempt) -> Container:
-        curve = {TRIAL_OBJECTIVE: [(9.0, 0.9), (6.0, 0.4), (3.0, 0.5)], TRIAL_STEP: [(9.0, 10.0), (6.0, 20.0), (3.0, 30.0)]}
+        curve = {
+            TRIAL_OBJECTIVE: [(9.0, 0.9), (6.0, 0.4), (3.0, 0.5)],
+            TRIAL_STEP: [(9.0, 10.0), (6.0, 20.0), (3.0, 30.0)],
+        }
         scraped(prometheus, attempt, **curve)
         return silent(attempt)
 
@@ -71,7 +74,9 @@ def test_missing_metrics_are_reported_with_what_was_looked_for_and_seen(lab: Lab
 
     lab.script(script)
     lab.create(a_small_study(budget=ONE, metrics={"port": 9123}))
-    said = lab.until("it is said", lambda: c if (c := lab.condition("MetricsAvailable")).get("status") == "False" else None)
+    said = lab.until(
+        "it is said", lambda: c if (c := lab.condition("MetricsAvailable")).get("status") == "False" else None
+    )
     assert said["reason"] == "SeriesMissing"
     for part in (TRIAL_OBJECTIVE, names.LABEL_TRIAL, "9123", "/metrics", "loss_of_something_else"):
         assert part in said["message"]
@@ -95,7 +100,8 @@ def test_without_prometheus_results_are_exact_all_the_same(
         lab.script(lambda _: Runs())
         lab.create(a_small_study("second"))
         lab.until(
-            "Prometheus is missed", lambda: lab.condition("MetricsAvailable", "second").get("reason") == "PrometheusUnreachable"
+            "Prometheus is missed",
+            lambda: lab.condition("MetricsAvailable", "second").get("reason") == "PrometheusUnreachable",
         )
         assert blind.probe("healthz") == blind.probe("readyz") == 200
     operator.start()

@@ -48,7 +48,10 @@ def _pod_security(lab: Lab) -> Stuck:
     container = {"name": "trainer", "image": "localhost/trainer", "securityContext": context}
     lab.create(a_small_study(trial={"template": {"spec": {"containers": [container]}}}))
     return Stuck(
-        lab, "PodsForbidden", "violates PodSecurity", lambda: lab.kubectl("label", "namespace", lab.namespace, f"{label}-")
+        lab,
+        "PodsForbidden",
+        "violates PodSecurity",
+        lambda: lab.kubectl("label", "namespace", lab.namespace, f"{label}-"),
     )
 
 
@@ -144,7 +147,9 @@ def test_it_goes_on_by_itself_when_the_cause_is_gone(helped: dict[str, Stuck], n
 def test_a_pod_that_waits_for_a_node_keeps_nobody_from_starting(lab: Lab) -> None:
     lab.script(lambda attempt: Unseen() if attempt.index == 0 else completes(attempt))
     lab.create(a_small_study())
-    said = lab.until("it is said", lambda: c if (c := lab.condition("TrialsStarting")).get("reason") == "Unschedulable" else None)
+    said = lab.until(
+        "it is said", lambda: c if (c := lab.condition("TrialsStarting")).get("reason") == "Unschedulable" else None
+    )
     assert said["status"] == "Unknown"
     lab.until("the others run", lambda: lab.status()["trials"]["succeeded"] == 2)
     lab.script(completes)
