@@ -23,9 +23,10 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pret
 @app.command("run")
 def run_command(
     sample: Annotated[Path, typer.Option(help="The study to run: a manifest with one TuningStudy.")] = SAMPLE,
+    picture: Annotated[Path | None, typer.Option(help="Keep the result as an SVG, too.")] = None,
 ) -> None:
     """Bring up a cluster, install the operator, run a sample study and show its result."""
-    _told(lambda: _run(sample))
+    _told(lambda: _run(sample, picture))
 
 
 @app.command("down")
@@ -34,7 +35,7 @@ def down_command() -> None:
     _told(_down)
 
 
-def _run(sample: Path) -> None:
+def _run(sample: Path, picture: Path | None) -> None:
     if chosen_by_user(os.environ):
         # Before anything else, so that a missing registry or a wrong context costs a second and not ten minutes.
         installation.confirm(cluster.Cluster(user_kubeconfig(os.environ), local=False), os.environ)
@@ -46,7 +47,7 @@ def _run(sample: Path) -> None:
             Step(f"kubectl apply -f {_shown(sample)}", lambda: installation.apply_sample(target, sample)),
         ]
     )
-    follow.follow(target, installation.study_name(sample))
+    follow.follow(target, installation.study_name(sample), picture)
 
 
 def _down() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
+from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from rich.live import Live
 
 from hack import shell
@@ -18,8 +21,13 @@ from hack.tools import binaries
 POLL_SECONDS = 1.0
 
 
-def follow(cluster: Cluster, study: str) -> None:
+def follow(cluster: Cluster, study: str, picture: Path | None) -> None:
     """Show a study's progress until it is over, then its result.
+
+    Args:
+        cluster: where the study is.
+        study: its name.
+        picture: where to keep the result as an SVG; None: nowhere.
 
     Raises:
         CommandError: the study failed or was rejected; the message says why.
@@ -38,6 +46,10 @@ def follow(cluster: Cluster, study: str) -> None:
                     say(line)
             time.sleep(POLL_SECONDS)
     console.print(view.result(*seen))
+    if picture is not None:
+        canvas = Console(record=True, width=92, file=io.StringIO())
+        canvas.print(view.result(*seen))
+        canvas.save_svg(str(picture), title="make demo")
     _say_where(cluster, study)
     problem = view.problem(seen[0])
     if problem is not None:

@@ -132,7 +132,7 @@ class Observed:
         if gone and pod.job_uid not in family.jobs:
             family.pods.pop(pod.uid, None)
             return
-        if pod.over and not family.pods.get(pod.uid, pod).over:
+        if pod.finished is not None and family.pods.get(pod.uid, pod).finished is None:
             family.ended = family.ended or datetime.now(UTC)
         family.pods[pod.uid] = pod
 
