@@ -1,10 +1,12 @@
 """What stays and what goes: deletion of a study, an uninstallation, and the other way of installing."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from hack.paths import ROOT
 from tests.e2e.studies import a_claim, a_training
@@ -23,27 +25,22 @@ def test_a_deleted_study_takes_everything_with_it(namespace: Namespace) -> None:
 
 
 @pytest.fixture
-def overlay(live: Live, tmp_path: Path) -> Path:
-    """A user's kustomization: ours, with the images of this checkout."""
-    names = {
-        "localhost/tuning-operator/operator": live.images.operator,
-        "localhost/tuning-operator/trainer": live.images.trainer,
-        "docker.io/prom/prometheus": live.images.prometheus,
+def manifests(live: Live, tmp_path: Path) -> Path:
+    """A copy of manifests/, its images edited as its kustomization.yaml says."""
+    folder = tmp_path / "manifests"
+    shutil.copytree(ROOT / "manifests", folder)
+    file = folder / "kustomization.yaml"
+    yaml = YAML()
+    kustomization = yaml.load(file)
+    ours = {
+        "tuning-operator": live.images.operator,
+        "tuning-trainer": live.images.trainer,
+        "prometheus": live.images.prometheus,
     }
-    images = [
-        {"name": name, "newName": image.rsplit(":", 1)[0], "newTag": image.rsplit(":", 1)[1]}
-        for name, image in names.items()
-    ]
-    # kustomize takes only relative paths, and none with links in it.
-    folder = tmp_path.resolve()
-    base = Path(*[".."] * (len(folder.parts) - 1), *(ROOT / "manifests").parts[1:])
-    written = {
-        "apiVersion": "kustomize.config.k8s.io/v1beta1",
-        "kind": "Kustomization",
-        "resources": [str(base)],
-        "images": images,
-    }
-    (folder / "kustomization.yaml").write_text(json.dumps(written))
+    for image in kustomization["images"]:
+        image["newName"], image["newTag"] = ours.pop(image["name"]).rsplit(":", 1)
+    assert ours == {}
+    yaml.dump(kustomization, file)
     return folder
 
 
@@ -57,7 +54,7 @@ def reinstalled(live: Live) -> Iterator[None]:
 
 @pytest.mark.usefixtures("reinstalled")
 def test_studies_outlive_the_release_and_another_installation_goes_on_with_them(
-    live: Live, namespace: Namespace, overlay: Path
+    live: Live, namespace: Namespace, manifests: Path
 ) -> None:
     study = a_training("moving", trials=3, parallel=1, slow=0.05, checkpoint=True)
     namespace.apply(a_claim(), study)
@@ -68,7 +65,7 @@ def test_studies_outlive_the_release_and_another_installation_goes_on_with_them(
     assert before <= {trial["metadata"]["uid"] for trial in namespace.trials("moving")}
     live.say("kubectl apply -k")
     try:
-        live.cluster.kubectl("apply", "--server-side", "--force-conflicts", "--kustomize", overlay)
+        live.cluster.kubectl("apply", "--server-side", "--force-conflicts", "--kustomize", manifests)
         for deployment in ("tuning-operator", "tuning-operator-prometheus"):
             live.cluster.kubectl(
                 "rollout", "status", f"deployment/{deployment}", f"--namespace={KUSTOMIZED}", "--timeout=180s"
@@ -78,6 +75,6 @@ def test_studies_outlive_the_release_and_another_installation_goes_on_with_them(
     finally:
         live.say("kubectl delete -k")
         namespace.kubectl("delete", "studies", "--all", "--cascade=foreground")
-        live.cluster.kubectl("delete", "--kustomize", overlay, "--ignore-not-found", "--timeout=180s")
+        live.cluster.kubectl("delete", "--kustomize", manifests, "--ignore-not-found", "--timeout=180s")
     found = live.api.items("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")
     assert [crd for crd in found if crd["spec"]["group"] == "tuning-operator.dev"] == []

@@ -32,7 +32,7 @@ PROMETHEUS = f"{RELEASE}-prometheus"
 TESTS = "e2e-"
 """What the names of the tests' own namespaces begin with."""
 SCRAPE_SECONDS = 2
-PATIENCE = 180.0
+PATIENCE = 300.0
 ASK_AGAIN_SECONDS = 0.5
 CHART = ROOT / "charts" / "tuning-operator"
 SETTLED = ("Succeeded", "Failed", "Rejected")
@@ -119,20 +119,24 @@ class Live:
 
     def install(self) -> None:
         """Install the operator by the chart, or bring it to this checkout's state, and wait until it is ready."""
-        self.cluster.helm(
-            "upgrade",
-            "--install",
-            RELEASE,
-            CHART,
-            f"--namespace={NAMESPACE}",
-            "--create-namespace",
-            f"--set=prometheus.scrapeInterval={SCRAPE_SECONDS}s",
-            *image_values("image", self.images.operator),
-            *image_values("trainer.image", self.images.trainer),
-            *image_values("prometheus.image", self.images.prometheus),
-            "--wait",
-            "--timeout=5m",
-        )
+        try:
+            self.cluster.helm(
+                "upgrade",
+                "--install",
+                RELEASE,
+                CHART,
+                f"--namespace={NAMESPACE}",
+                "--create-namespace",
+                f"--set=prometheus.scrapeInterval={SCRAPE_SECONDS}s",
+                *image_values("image", self.images.operator),
+                *image_values("trainer.image", self.images.trainer),
+                *image_values("prometheus.image", self.images.prometheus),
+                "--wait",
+                "--timeout=3m",
+            )
+        except shell.CommandError as error:
+            pods = self.cluster.kubectl("describe", "pods", f"--namespace={NAMESPACE}")
+            raise AssertionError(f"{error}\n{pods}\n{self.log()}") from error
 
     def uninstall(self) -> None:
         """Uninstall the operator; its definitions stay, and so do studies."""
@@ -156,10 +160,10 @@ class Live:
         selector += f",app.kubernetes.io/component={component}" if component else ""
         return self.api.items(f"/api/v1/namespaces/{NAMESPACE}/pods", labelSelector=selector)
 
-    def operator_log(self, lines: int = 60) -> str:
-        """Return the end of the operator's log, and of its predecessor's where it was restarted."""
+    def log(self, component: str | None = None, lines: int = 60) -> str:
+        """Return the end of the log of the operator, of Prometheus, or both, with what ran before a restart."""
         parts = []
-        for pod in self.pods_of_release("operator"):
+        for pod in self.pods_of_release(component):
             path = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod['metadata']['name']}/log"
             for previous in ("true", "false"):
                 try:
@@ -366,7 +370,7 @@ class Namespace:
             except shell.CommandError as error:
                 said = str(error)
             parts.append(f"$ kubectl --namespace={self.name} {' '.join(arguments)}\n{said[-12_000:]}")
-        return "\n".join([*parts, "The operator's log ends with:", self.live.operator_log()])
+        return "\n".join([*parts, "The operator's log ends with:", self.live.log("operator")])
 
 
 def image_values(value: str, reference: str) -> list[str]:
