@@ -33,16 +33,15 @@ def rule(group: str, resources: Sequence[str], verbs: Sequence[str]) -> Rule:
 
 OPERATOR_RULES: Final[tuple[Rule, ...]] = (
     rule(GROUP, ["tuningstudies"], READ),
-    rule(GROUP, ["tuningtrials"], [*READ, "create", "patch"]),
-    rule(GROUP, ["tuningstudies/status", "tuningtrials/status"], ["get", "patch", "update"]),
+    rule(GROUP, ["tuningtrials"], [*READ, "create"]),
+    rule(GROUP, ["tuningstudies/status", "tuningtrials/status"], ["update"]),
     # Where OwnerReferencesPermissionEnforcement is on, an owner that blocks its deletion may be named only by someone
     # who may set its finalizers: studies own trials, trials own Jobs.
     rule(GROUP, ["tuningstudies/finalizers", "tuningtrials/finalizers"], ["update"]),
     rule("batch", ["jobs"], [*READ, "create", "patch", "delete"]),
-    rule("", ["pods"], READ),
+    rule("", ["pods"], ["list", "watch"]),
     # Reading events, too: that a quota or Pod Security refuses a Job's pods is said nowhere else.
-    rule("", ["events"], [*READ, "create", "patch"]),
-    rule("events.k8s.io", ["events"], ["create", "patch"]),
+    rule("", ["events"], ["list", "create"]),
 )
 
 PROMETHEUS_RULES: Final[tuple[Rule, ...]] = (rule("", ["pods"], READ),)

@@ -200,6 +200,7 @@ MAY: list[tuple[str, str, bool]] = [
     ("update", "tuningstudies.tuning-operator.dev/finalizers", True),
     ("list", "events", True),
     ("delete", "tuningtrials.tuning-operator.dev", False),
+    ("patch", "tuningtrials.tuning-operator.dev", False),
     ("patch", "tuningstudies.tuning-operator.dev", False),
     ("create", "pods", False),
     ("create", "pods/exec", False),
