@@ -1,0 +1,99 @@
+"""What a study may not be, beyond what the API server checks; each refusal says what to change."""
+
+from typing import Any
+
+import pytest
+
+from tests.support.builders import a_choice, a_fixed, a_range
+from tests.support.views import TEMPLATE_HASH, a_snapshot, a_spec, a_study
+from tuning_operator.api.study import TuningStudyStatus
+from tuning_operator.study.acceptance import Refused, check, check_specification
+
+
+def only(name: str, *values: str) -> dict[str, Any]:
+    return {"when": {"name": name, "values": list(values)}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason", "message"),
+    [
+        (
+            {"hyperparameters": [a_choice("a", **only("b", "x")), a_choice("b", **only("a", "x"))]},
+            "SearchSpaceInvalid",
+            "spec.hyperparameters: the conditions form a cycle: a -> b -> a",
+        ),
+        (
+            {"hyperparameters": [a_choice(f"c{i}") for i in range(11)]},
+            "SearchSpaceInvalid",
+            "more than 1024 combinations",
+        ),
+        (
+            {"hyperparameters": [a_range("a", parameter="rate"), a_range("b", parameter="rate")]},
+            "ParameterAmbiguous",
+            "hyperparameters a and b both set the parameter rate",
+        ),
+        (
+            {
+                "hyperparameters": [
+                    a_choice(),
+                    a_range("a", parameter="rate", **only("optimizer", "adamw")),
+                    a_range("b", parameter="rate", **only("optimizer", "adamw", "nesterov")),
+                ]
+            },
+            "ParameterAmbiguous",
+            "different values",
+        ),
+        (
+            {"hyperparameters": [a_range("a"), a_range("b", parameter="a")]},
+            "ParameterAmbiguous",
+            "hyperparameters a and b both set the parameter a",
+        ),
+        ({"trial": {"template": {"spec": {"containers": []}}}}, "TemplateInvalid", "at least one container"),
+        ({"trial": {"template": {"spec": {"containers": None}}}}, "TemplateInvalid", "at least one container"),
+        (
+            {"trial": {"container": "trainr"}},
+            "TemplateInvalid",
+            "is trainr; the template has trainer",
+        ),
+        ({"budget": {"maxDuration": "0s"}}, "BudgetInvalid", "longer than nothing"),
+    ],
+)
+def test_a_specification_that_cannot_run_is_refused(spec: dict[str, Any], reason: str, message: str) -> None:
+    with pytest.raises(Refused) as refused:
+        check_specification(a_spec(**spec))
+    assert refused.value.reason == reason
+    assert message in refused.value.message
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {},
+        {"trial": {"container": "trainer"}},
+        {"budget": {"maxDuration": "1h30m"}},
+        {
+            "hyperparameters": [
+                a_choice(),
+                a_range("a", parameter="rate", **only("optimizer", "adamw")),
+                a_range("b", parameter="rate", **only("optimizer", "nesterov")),
+            ]
+        },
+        {"hyperparameters": [a_fixed()]},
+    ],
+)
+def test_a_sound_specification_is_accepted(spec: dict[str, Any]) -> None:
+    check_specification(a_spec(**spec))
+
+
+def test_a_template_may_not_change_once_it_was_accepted() -> None:
+    accepted = TuningStudyStatus(template_hash=TEMPLATE_HASH)
+    check(a_snapshot(a_study(status=accepted)))
+    with pytest.raises(Refused, match="restore it, or create a new study") as refused:
+        check(a_snapshot(a_study(status=accepted, view={"template_hash": "b" * 64})))
+    assert refused.value.reason == "TemplateChanged"
+
+
+def test_the_api_server_s_word_on_the_rendered_job_is_passed_on() -> None:
+    with pytest.raises(Refused, match="unknown field imagee") as refused:
+        check(a_snapshot(dry_run_error="unknown field imagee"))
+    assert refused.value.reason == "TemplateInvalid"

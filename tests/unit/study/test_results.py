@@ -1,0 +1,143 @@
+"""A trial's result, from its record or from what was scraped."""
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.views import a_record, a_spec, a_trial, after, samples
+from tuning_contract.record import FinalRecord
+from tuning_operator.api.study import Objective
+from tuning_operator.api.trial import TrialResult
+from tuning_operator.study.results import MAX_CURVE, evaluations, from_record, from_samples
+from tuning_operator.study.snapshot import Sample
+
+NAN, INF = math.nan, math.inf
+TRIAL = a_trial()
+
+
+def objective(at: str = "Best", direction: str = "Minimize") -> Objective:
+    return a_spec(objective={"at": at, "direction": direction}).objective
+
+
+def recorded(values: list[float], at: str = "Best", direction: str = "Minimize") -> TrialResult:
+    record = FinalRecord.decode(a_record(TRIAL, values, direction=direction))
+    return from_record(record, objective(at, direction))
+
+
+def scraped(found: tuple[Sample, ...], at: str = "Best", direction: str = "Minimize") -> TrialResult:
+    return from_samples(found, objective(at, direction), after(1000))
+
+
+def steps_and_values(found: list[Sample]) -> list[tuple[int | None, float]]:
+    return [(s.step, s.value) for s in found]
+
+
+# Of twenty evaluations, the last two are the last tenth.
+TWENTY = [1.0] * 17 + [0.25, 0.5, 0.75]
+
+
+@pytest.mark.parametrize(
+    ("values", "at", "direction", "value", "step"),
+    [
+        ([0.9, 0.5, 0.6], "Best", "Minimize", 0.5, 20),
+        ([0.9, 0.5, 0.6], "Best", "Maximize", 0.9, 10),
+        ([0.9, 0.5, 0.6], "Last", "Minimize", 0.6, 30),
+        ([0.9, 0.5, 0.6], "LateMedian", "Minimize", 0.6, 30),
+        (TWENTY, "LateMedian", "Minimize", 0.625, 200),
+        (TWENTY, "Best", "Minimize", 0.25, 180),
+        ([0.5, 0.5], "Best", "Minimize", 0.5, 10),
+        ([NAN, 0.5, NAN], "Best", "Minimize", 0.5, 20),
+        ([0.5, NAN, 0.7], "Last", "Minimize", 0.7, 30),
+        ([0.5, -INF], "Best", "Minimize", 0.5, 10),
+    ],
+)
+def test_the_objective_says_which_evaluation_counts(
+    values: list[float], at: str, direction: str, value: float, step: int
+) -> None:
+    for result in (recorded(values, at, direction), scraped(samples(*values), at, direction)):
+        assert (result.value, result.step, result.non_finite) == (value, step, None)
+
+
+@pytest.mark.parametrize(
+    ("values", "at", "name"),
+    [
+        ([0.5, NAN], "Last", "NaN"),
+        ([0.5, INF], "Last", "Infinity"),
+        ([0.5, -INF], "Last", "-Infinity"),
+        ([NAN], "LateMedian", "NaN"),
+        ([0.5, INF], "LateMedian", "NaN"),
+    ],
+)
+def test_a_value_that_is_not_finite_is_data(values: list[float], at: str, name: str) -> None:
+    for result in (recorded(values, at), scraped(samples(*values), at)):
+        assert result.value is None
+        assert result.non_finite is not None
+        assert result.non_finite.value == name
+
+
+def test_without_any_finite_value_the_last_one_is_shown() -> None:
+    result = scraped(samples(NAN, INF))
+    assert (result.best, result.non_finite) == (None, "Infinity")
+
+
+def test_where_a_result_comes_from() -> None:
+    assert recorded([0.5]).source.value == "Record"
+    result = from_samples(samples(0.9, 0.5), objective(), after(22.5))
+    assert (result.source.value, result.sample_age_seconds) == ("Prometheus", 7.5)
+    assert from_samples(samples(0.9, 0.5), objective(), after(0)).sample_age_seconds == 0
+
+
+@pytest.mark.parametrize(
+    ("found", "kept"),
+    [
+        (samples(3.0, 2.0, 1.0), [(10, 3.0), (20, 2.0), (30, 1.0)]),
+        # a scrape that saw the same evaluation again
+        (samples(3.0) + samples(3.0, start=15) + samples(2.0, start=30, first_step=20), [(10, 3.0), (20, 2.0)]),
+        # back to a checkpoint: steps that were trained again replace the older ones
+        (
+            samples(3.0, 2.0, 1.0) + samples(2.5, 1.5, first_step=20, start=60, attempt=1),
+            [(10, 3.0), (20, 2.5), (30, 1.5)],
+        ),
+        (samples(3.0, 2.0, 1.0) + samples(2.9, first_step=10, start=60, attempt=1), [(10, 2.9)]),
+        # without steps, only a change shows another evaluation
+        (samples(3.0, 3.0, 2.0, first_step=None), [(None, 3.0), (None, 2.0)]),
+        ((), []),
+    ],
+)
+def test_scrapes_become_evaluations(found: tuple[Sample, ...], kept: list[tuple[int | None, float]]) -> None:
+    assert steps_and_values(evaluations(found)) == kept
+
+
+def test_without_steps_a_result_has_none_and_is_the_last_attempt_s_alone() -> None:
+    earlier = samples(0.1, 0.2, first_step=None)
+    result = scraped(earlier + samples(0.9, 0.5, 0.6, first_step=None, start=60, attempt=1))
+    assert (result.value, result.step) == (0.5, None)
+    assert (result.last and result.last.value, result.last and result.last.step) == (0.6, None)
+
+
+def test_with_steps_a_resumed_attempt_goes_on_from_the_earlier_one() -> None:
+    found = samples(0.9, 0.1) + samples(0.5, first_step=30, start=60, attempt=1)
+    assert (scraped(found).value, scraped(found).step) == (0.1, 20)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**53), st.floats()), min_size=1, max_size=300))
+def test_a_curve_always_fits_its_field_and_can_be_read(points: list[tuple[int, float]]) -> None:
+    found = tuple(
+        Sample(after(i), value, step, 0) for i, (step, value) in enumerate(sorted(points, key=lambda p: p[0]))
+    )
+    result = scraped(found)
+    assert result.curve is not None
+    assert len(result.curve) <= MAX_CURVE
+    assert json.loads(result.curve)[-1][0] == max(step for step, _ in points)
+
+
+def test_a_curve_of_long_numbers_is_thinned_and_not_refused() -> None:
+    found = tuple(Sample(after(i), -1.2345678901234567e-100, 2**53 - 1000 + i, 0) for i in range(500))
+    assert len(scraped(found).curve or "") <= MAX_CURVE
+
+
+def test_a_record_s_curve_is_kept() -> None:
+    assert recorded([0.9, NAN, 0.5]).curve == '[[10,0.9],[20,"NaN"],[30,0.5]]'
