@@ -45,7 +45,7 @@ def run(
         file.flush()
         process = subprocess.Popen(
             [str(word) for word in command],
-            env=_environment(env),
+            env=environment(env),
             cwd=cwd,
             stdin=stdin if stdin is not None else subprocess.DEVNULL,
             stdout=file,
@@ -68,7 +68,7 @@ def output(
     try:
         result = subprocess.run(
             [str(word) for word in command],
-            env=_environment(env),
+            env=environment(env),
             input=input,
             stdin=subprocess.DEVNULL if input is None else None,
             cwd=cwd,
@@ -141,5 +141,6 @@ def _wait(process: subprocess.Popen[str], timeout: float | None) -> int:
             _running.discard(process)
 
 
-def _environment(changes: Mapping[str, str] | None) -> dict[str, str] | None:
+def environment(changes: Mapping[str, str] | None) -> dict[str, str] | None:
+    """This process's environment with changes, for `subprocess`; None, which means unchanged, where there are none."""
     return None if changes is None else {**os.environ, **changes}

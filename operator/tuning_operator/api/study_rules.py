@@ -257,6 +257,7 @@ SPEC_RULES: Final = (
             reason=Reason.FORBIDDEN,
         )
         for field, differing in (
+            ("objective", "objectives"),
             ("hyperparameters", "search spaces"),
             ("search", "designs"),
             ("metrics", "measurements"),
@@ -299,12 +300,5 @@ STUDY_RULES: Final = (
         "maxTrials cannot be lowered below the number of trials that were started",
         formatted("maxTrials cannot be lowered below the number of trials that were started: %d", COUNTED_TRIALS),
         ".spec.budget.maxTrials",
-    ),
-    Rule(
-        f"self.spec.objective == oldSelf.spec.objective || {_count('running')} + {_count('pending')} == 0",
-        "objective cannot be changed while trials run: set spec.suspend and wait until none does, "
-        "or create another study",
-        field_path=".spec.objective",
-        reason=Reason.FORBIDDEN,
     ),
 )

@@ -1,9 +1,9 @@
 """Whether a study can run: what the API server cannot check, each refusal with what to change."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
-from tuning_operator.api.study import Hyperparameter, TuningStudySpec
+from tuning_operator.api.study import Hyperparameter, Role, TuningStudySpec
 from tuning_operator.search.arms import arms_of
 from tuning_operator.study.durations import parse_duration
 from tuning_operator.study.snapshot import Snapshot
@@ -47,8 +47,9 @@ def check_specification(spec: TuningStudySpec) -> None:
         arms_of(spec)
     except ValueError as error:
         raise Refused("SearchSpaceInvalid", f"spec.hyperparameters: {error}") from None
+    by_name = {h.name: h for h in spec.hyperparameters}
     for one, other in combinations(spec.hyperparameters, 2):
-        if one.parameter_name == other.parameter_name and not _exclude_each_other(one, other):
+        if one.parameter_name == other.parameter_name and not _exclude_each_other(one, other, by_name):
             raise Refused(
                 "ParameterAmbiguous",
                 f"hyperparameters {one.name} and {other.name} both set the parameter {one.parameter_name}, and both "
@@ -59,10 +60,21 @@ def check_specification(spec: TuningStudySpec) -> None:
         raise Refused("BudgetInvalid", "spec.budget.maxDuration must be longer than nothing")
 
 
-def _exclude_each_other(one: Hyperparameter, other: Hyperparameter) -> bool:
-    if one.when is None or other.when is None or one.when.name != other.when.name:
-        return False
-    return not set(one.when.values) & set(other.when.values)
+def _exclude_each_other(one: Hyperparameter, other: Hyperparameter, by_name: Mapping[str, Hyperparameter]) -> bool:
+    """Whether no trial has both: some hyperparameter that both depend on would need two values at once."""
+    needs, other_needs = _needed_values(one, by_name), _needed_values(other, by_name)
+    return any(not needs[name] & other_needs[name] for name in needs.keys() & other_needs.keys())
+
+
+def _needed_values(hyperparameter: Hyperparameter, by_name: Mapping[str, Hyperparameter]) -> dict[str, set[str]]:
+    """Return which values of which hyperparameters this one needs to exist, through nested conditions."""
+    needed: dict[str, set[str]] = {}
+    when = hyperparameter.when
+    while when is not None:
+        parent = by_name[when.name]
+        needed[when.name] = set(when.values) & ({parent.value or ""} if parent.role is Role.FIXED else set(when.values))
+        when = parent.when
+    return needed
 
 
 def _check_container(spec: TuningStudySpec) -> None:

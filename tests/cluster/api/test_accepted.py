@@ -139,13 +139,6 @@ def test_accepts_the_change(running_study: Cluster, change: dict[str, Any]) -> N
     assert answer == "tuningstudy.tuning-operator.dev/digits configured (server dry run)"
 
 
-def test_accepts_another_objective_while_no_trial_runs(cluster: Cluster) -> None:
-    cluster.apply(a_study())
-    cluster.patch_status("tuningstudy", "digits", {"trials": {"total": 6, "running": 0, "pending": 0, "succeeded": 6}})
-    changed = a_study(objective={"metric": "accuracy", "direction": "Maximize"})
-    assert cluster.apply(changed) == "tuningstudy.tuning-operator.dev/digits configured"
-
-
 # Numbers and texts on their way through three tools, each with its own reader of YAML.
 
 WRITTEN = """

@@ -354,10 +354,10 @@ CHANGES = {
         "spec.trial: Forbidden: trial cannot be changed, since trials of different templates are not comparable: "
         "create another study",
     ),
-    "another objective while trials run": (
+    "another objective": (
         {"objective": {"metric": "accuracy"}},
-        "spec.objective: Forbidden: objective cannot be changed while trials run: set spec.suspend and wait until "
-        "none does, or create another study",
+        "spec.objective: Forbidden: objective cannot be changed, since trials of different objectives are not "
+        "comparable: create another study",
     ),
     "fewer trials than were started": (
         {"budget": {"maxTrials": 4}},
