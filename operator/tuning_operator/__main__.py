@@ -61,7 +61,7 @@ async def run(settings: OperatorSettings) -> int:
         asyncio.create_task(curves.poll_forever(lambda: _training(observed.studies()), due), name="curves"),
         *(asyncio.create_task(queue.work(reconciler.reconcile), name=f"worker-{i}") for i in range(settings.workers)),
     ]
-    server = await serve(settings.port, Health(tasks, lambda: watches.up))
+    server = await serve(settings.port, Health(tasks, lambda: watches.up, cluster.answers))
     log.info("Tuning operator %s watches %s.", __version__, ", ".join(settings.watch_namespaces) or "all namespaces")
     stopped = _stop_requested()
     await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
@@ -76,15 +76,17 @@ async def run(settings: OperatorSettings) -> int:
 
 
 def _sink(observed: Observed, queue: WorkQueue[Key]) -> Any:
-    def take(resource: str, raw: Mapping[str, Any], gone: bool) -> None:
+    def take(resource: str, raw: Mapping[str, Any], event: str | None) -> None:
         try:
-            key = observed.apply(resource, raw, gone)
+            key = observed.apply(resource, raw, gone=event == "DELETED")
         except ValidationError as error:
             # The CRD is generated from the models, so this is an object of another version of the CRD.
             meta = raw["metadata"]
             log.error("%s %s/%s cannot be read: %s", resource, meta.get("namespace"), meta["name"], error)
             return
         if key is not None:
+            if event is None:
+                observed.doubt(key)
             queue.add(key)
 
     return take

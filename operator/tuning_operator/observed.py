@@ -4,8 +4,9 @@ Fed by events and by the answers to our own writes, so that a decision sees what
 time: everything in it comes from the API server again.
 """
 
+import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -17,6 +18,9 @@ Raw = Mapping[str, Any]
 Key = tuple[str, str]
 """Namespace and uid of a study."""
 View = TypeVar("View")
+
+SETTLED_AFTER = 10.0
+"""In seconds: so long after a family was listed, first events of a watch still belong to the watches' start."""
 
 
 @dataclass
@@ -30,8 +34,10 @@ class Family:
     """By uid. A pod that is gone stays in its last state for as long as its Job is there."""
     synced: bool = False
     """Whether all was listed once; before that an absence means nothing."""
+    listed_at: float = 0.0
+    """When all was listed last, by the monotonic clock."""
     versions: dict[str, int] = field(default_factory=dict)
-    """The newest resourceVersion seen of each uid."""
+    """The newest resourceVersion seen of each uid; of what is gone, too, until the next complete list."""
     ended: datetime | None = None
     """When an end of a pod or Job was first seen that no new trial has answered yet."""
 
@@ -76,54 +82,87 @@ class Observed:
         if key is None:
             return None
         family = self.family(key)
-        if not self._is_newer(family, raw, gone):
+        if not self._is_newer(family, raw):
             return key
         match resource:
             case "tuningstudies":
                 family.study = None if gone else study_view(raw)
             case "tuningtrials":
-                _keep(family.trials, raw["metadata"]["name"], None if gone else trial_view(raw))
+                self._apply_trial(family, raw, gone)
             case "jobs":
                 self._apply_job(family, raw, gone)
             case "pods":
                 self._apply_pod(family, raw, gone)
         return key
 
-    def replace_all(self, key: Key, resource: str, objects: Iterable[Raw]) -> None:
-        """Take in a complete list: what it lacks is gone."""
+    def replace_all(self, key: Key, resource: str, objects: Iterable[Raw], version: int) -> None:
+        """Take in a complete list.
+
+        Args:
+            key: the study.
+            resource: tuningtrials, jobs or pods.
+            objects: all that belong to the study.
+            version: the list's resourceVersion: what it lacks, and has no newer version here, is gone.
+        """
         family = self.family(key)
         listed = list(objects)
         for raw in listed:
             self.apply(resource, raw)
         uids = {raw["metadata"]["uid"] for raw in listed}
-        names_listed = {raw["metadata"]["name"] for raw in listed}
+
+        def stays(uid: str) -> bool:
+            return uid in uids or family.versions.get(uid, 0) > version
+
         if resource == "tuningtrials":
-            family.trials = {n: t for n, t in family.trials.items() if n in names_listed}
+            family.trials = {name: trial for name, trial in family.trials.items() if stays(trial.uid)}
         elif resource == "jobs":
-            family.jobs = {uid: job for uid, job in family.jobs.items() if uid in uids}
+            family.jobs = {uid: job for uid, job in family.jobs.items() if stays(uid)}
         elif resource == "pods":
-            family.pods = {uid: pod for uid, pod in family.pods.items() if uid in uids or pod.job_uid in family.jobs}
+            # Its deletion was missed; its last state is kept for as long as its Job, as after an event.
+            last = {uid: pod if stays(uid) else replace(pod, gone=True) for uid, pod in family.pods.items()}
+            family.pods = {uid: pod for uid, pod in last.items() if stays(uid) or pod.job_uid in family.jobs}
+
+    def listed(self, key: Key) -> None:
+        """Note that all of a family's lists were taken in, and forget the versions of what is gone."""
+        family = self.family(key)
+        family.synced, family.listed_at = True, time.monotonic()
+        known = {*family.jobs, *family.pods, *(trial.uid for trial in family.trials.values()), key[1]}
+        family.versions = {uid: version for uid, version in family.versions.items() if uid in known}
+
+    def doubt(self, key: Key) -> None:
+        """Have a family listed anew: a watch began again, and does not tell what went away meanwhile."""
+        family = self.family(key)
+        if time.monotonic() - family.listed_at > SETTLED_AFTER:
+            family.synced = False
 
     @staticmethod
-    def _is_newer(family: Family, raw: Raw, gone: bool) -> bool:
+    def _is_newer(family: Family, raw: Raw) -> bool:
         """Compare resourceVersions, which Kubernetes says may be compared as integers (KEP-5504)."""
         meta = raw["metadata"]
         version, uid = int(meta["resourceVersion"]), meta["uid"]
         if version < family.versions.get(uid, 0):
             return False
-        if gone:
-            family.versions.pop(uid, None)
-        else:
-            family.versions[uid] = version
+        # Kept of what is gone, too: the answer to our own last write may come after the event of the deletion.
+        family.versions[uid] = version
         return True
+
+    @staticmethod
+    def _apply_trial(family: Family, raw: Raw, gone: bool) -> None:
+        name = raw["metadata"]["name"]
+        if not gone:
+            family.trials[name] = trial_view(raw)
+        elif name in family.trials and family.trials[name].uid == raw["metadata"]["uid"]:
+            del family.trials[name]
 
     @staticmethod
     def _apply_job(family: Family, raw: Raw, gone: bool) -> None:
         uid = raw["metadata"]["uid"]
-        _keep(family.jobs, uid, None if gone else job_view(raw))
         if gone:
+            family.jobs.pop(uid, None)
             family.pods = {k: pod for k, pod in family.pods.items() if pod.job_uid != uid or not pod.gone}
-        elif family.jobs[uid].finished:
+            return
+        family.jobs[uid] = job_view(raw)
+        if family.jobs[uid].finished:
             family.ended = family.ended or datetime.now(UTC)
 
     @staticmethod
@@ -150,13 +189,6 @@ def key_of(resource: str, raw: Raw) -> Key | None:
 
 
 POD_LABELS = (names.LABEL_STUDY_UID, names.LABEL_TRIAL, names.LABEL_ATTEMPT)
-
-
-def _keep(views: dict[str, View], name: str, view: View | None) -> None:
-    if view is None:
-        views.pop(name, None)
-    else:
-        views[name] = view
 
 
 def grouped(

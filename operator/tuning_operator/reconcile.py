@@ -34,7 +34,7 @@ REFUSAL_WAIT = timedelta(seconds=30)
 POD_PATIENCE = timedelta(seconds=2)
 """A Job whose pod has not appeared after this long is asked for its events."""
 RESYNC = timedelta(minutes=10)
-"""How often a study is looked at although nothing seems to happen."""
+"""How often a study is looked at although nothing seems to happen, and listed anew: a watch may have missed a thing."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Reconciler:
         return wait
 
     async def _look(self, key: Key, family: Family) -> timedelta:
-        if not family.synced:
+        if not family.synced or time.monotonic() - family.listed_at > RESYNC.total_seconds():
             await self._sync(key, family)
         snapshot = await self._observe(key, family)
         decision = decide(snapshot)
@@ -111,11 +111,19 @@ class Reconciler:
     async def _sync(self, key: Key, family: Family) -> None:
         """List all that belongs to a study: after a start, and whenever what we know proved to be out of date."""
         namespace, uid = key
-        if family.study is not None:
-            self.observed.apply("tuningstudies", await self.cluster.get("tuningstudies", namespace, family.study.name))
+        name = _existing(family).name
+        try:
+            raw = await self.cluster.get("tuningstudies", namespace, name)
+        except NotFound:
+            raw = None
+        if raw is None or raw["metadata"]["uid"] != uid:
+            # Its deletion was missed, and perhaps another one has its name.
+            family.study = None
+            raise NotFound(f"the study {name} is gone")
+        self.observed.apply("tuningstudies", raw)
         for resource in ("tuningtrials", "jobs", "pods"):
-            self.observed.replace_all(key, resource, await self.cluster.list_of_study(resource, namespace, uid))
-        family.synced = True
+            self.observed.replace_all(key, resource, *await self.cluster.list_of_study(resource, namespace, uid))
+        self.observed.listed(key)
 
     async def _observe(self, key: Key, family: Family) -> Snapshot:
         study = _existing(family)

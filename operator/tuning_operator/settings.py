@@ -1,11 +1,13 @@
 """What the installation decides: read once from the environment, which the chart and the manifests fill."""
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 PREFIX = "TUNING_OPERATOR_"
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 class SettingsError(ValueError):
@@ -45,9 +47,9 @@ class OperatorSettings:
             prometheus_ca_file=env.get(f"{PREFIX}PROMETHEUS_CA_FILE") or None,
             scrape_interval=timedelta(seconds=_positive(env, "SCRAPE_INTERVAL", 15.0)),
             watch_namespaces=tuple(n.strip() for n in env.get(f"{PREFIX}WATCH_NAMESPACES", "").split(",") if n.strip()),
-            log_level=env.get(f"{PREFIX}LOG_LEVEL", "INFO").upper(),
-            port=int(_positive(env, "PORT", 8080)),
-            workers=int(_positive(env, "WORKERS", 8)),
+            log_level=_log_level(env),
+            port=_whole(env, "PORT", 8080, 65535),
+            workers=_whole(env, "WORKERS", 8, 1000),
         )
 
 
@@ -64,6 +66,20 @@ def _positive(env: Mapping[str, str], name: str, default: float) -> float:
         value = float(text)
     except ValueError:
         value = 0.0
-    if value <= 0:
+    if not 0 < value < math.inf:
         raise SettingsError(f"{PREFIX}{name} must be a positive number, not {text!r:.60}")
     return value
+
+
+def _whole(env: Mapping[str, str], name: str, default: int, most: int) -> int:
+    value = _positive(env, name, default)
+    if value != int(value) or value > most:
+        raise SettingsError(f"{PREFIX}{name} must be a whole number from 1 to {most}, not {value:g}")
+    return int(value)
+
+
+def _log_level(env: Mapping[str, str]) -> str:
+    level = (env.get(f"{PREFIX}LOG_LEVEL") or "INFO").upper()
+    if level not in LOG_LEVELS:
+        raise SettingsError(f"{PREFIX}LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}, not {level!r:.60}")
+    return level

@@ -16,6 +16,8 @@ Key = TypeVar("Key", bound=Hashable)
 
 FIRST_BACKOFF = 0.2
 LONGEST_BACKOFF = 60.0
+SPARE = 64
+"""So many entries that are out of date are carried along before they are thrown out."""
 
 
 class WorkQueue(Generic[Key]):
@@ -48,6 +50,10 @@ class WorkQueue(Generic[Key]):
         if key in self._due and self._due[key] <= due:
             return
         self._due[key] = due
+        if len(self._delayed) > 2 * len(self._due) + SPARE:
+            # Each event that comes before a delay is over leaves an entry that nobody waits for any more.
+            self._delayed = [entry for entry in self._delayed if self._due.get(entry[2]) == entry[0]]
+            heapq.heapify(self._delayed)
         heapq.heappush(self._delayed, (due, next(self._numbers), key))
         self._changed.set()
 

@@ -124,6 +124,8 @@ class Api:
             while not stop.is_set():
                 try:
                     chunk = stream.read1(1 << 20)
+                except (ValueError, http.client.HTTPException) as error:
+                    raise ConnectionError("the stream broke") from error
                 except TimeoutError:
                     # http.client does not read on after a time-out; a new watch goes on from where this one stands.
                     return

@@ -74,6 +74,8 @@ class Fork(Operator):
 
 def main() -> None:
     """Fork a child for each line of the input."""
+    from kubernetes.aio.config import kube_config
+
     from tuning_operator.__main__ import main as operator
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the dead are reaped at once
@@ -83,6 +85,7 @@ def main() -> None:
         if pid == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.environ.update(order["env"])
+            kube_config.KUBE_CONFIG_DEFAULT_LOCATION = order["env"]["KUBECONFIG"]  # read when it was imported
             log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             for stream in (1, 2):
                 os.dup2(log, stream)

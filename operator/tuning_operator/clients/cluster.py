@@ -27,6 +27,8 @@ Manifest = dict[str, Any]
 
 REQUEST_TIMEOUT = 30.0
 """Seconds for one call; the client's own default of five minutes would hold a worker for that long."""
+PROBE_TIMEOUT = 3.0
+"""Less than the probes' timeoutSeconds in the manifests."""
 PAGE = 500
 FIELD_MANAGER = names.MANAGED_BY
 
@@ -61,18 +63,28 @@ class Cluster:
         """Close the connections."""
         await self._api.close()
 
+    async def answers(self) -> bool:
+        """Return whether the API server answers and says that it is ready, within a probe's patience."""
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT):
+                status, _ = await self._send("GET", "/readyz", None)
+        except (aiohttp.ClientError, OSError):
+            status = 0
+        API_SERVER_UP.set(status == 200)
+        return status == 200
+
     async def get(self, resource: str, namespace: str, name: str) -> Manifest:
         """Read one object from etcd's quorum, not from a cache."""
         return await self._call("GET", resource, namespace, name)
 
-    async def list_of_study(self, resource: str, namespace: str, study_uid: str) -> list[Manifest]:
-        """List a study's trials, Jobs or pods, page by page."""
+    async def list_of_study(self, resource: str, namespace: str, study_uid: str) -> tuple[list[Manifest], int]:
+        """List a study's trials, Jobs or pods, page by page; return the list's resourceVersion, too."""
         return await self._list(resource, namespace, {"labelSelector": f"{names.LABEL_STUDY_UID}={study_uid}"})
 
     async def failed_creates(self, namespace: str, job: str) -> list[Manifest]:
         """List the Job controller's events about pods that it could not create: they are told nowhere else."""
         selector = f"involvedObject.kind=Job,involvedObject.name={job},reason=FailedCreate"
-        return await self._list("events", namespace, {"fieldSelector": selector})
+        return (await self._list("events", namespace, {"fieldSelector": selector}))[0]
 
     async def create(self, resource: str, body: Manifest, owner_uid: str) -> Manifest:
         """Create an object with a deterministic name; one that is there already, and has this owner, is as good.
@@ -129,16 +141,18 @@ class Cluster:
         """Write an Event for people."""
         await self._call("POST", "events", body["metadata"]["namespace"], body=body)
 
-    async def _list(self, resource: str, namespace: str, query: Mapping[str, str]) -> list[Manifest]:
+    async def _list(self, resource: str, namespace: str, query: Mapping[str, str]) -> tuple[list[Manifest], int]:
         items: list[Manifest] = []
         token = ""
         while True:
             page = {"limit": str(PAGE), "continue": token} if token else {"limit": str(PAGE)}
             answer = await self._call("GET", resource, namespace, query={**query, **page})
             items += answer.get("items") or []
-            token = answer.get("metadata", {}).get("continue", "")
+            # All pages are of one version, which each of them states.
+            meta = answer.get("metadata", {})
+            token = meta.get("continue", "")
             if not token:
-                return items
+                return items, int(meta.get("resourceVersion") or 0)
 
     async def _call(
         self,

@@ -1,8 +1,7 @@
 """What the operator shows of itself: its metrics, and whether it lives and is ready."""
 
 import asyncio
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -80,18 +79,21 @@ class Health:
 
     workers: list[asyncio.Task[None]] = field(default_factory=list)
     watching: Callable[[], bool] = lambda: False
-    """Whether the watch on the API server is up."""
-    started: float = field(default_factory=time.monotonic)
+    """Whether the watches on the API server were begun."""
+    answers: Callable[[], Awaitable[bool]] | None = None
+    """Asks whether the API server answers; watches that it broke off wait for it in silence."""
 
     def problem(self) -> str | None:
         """Return what a restart would cure; None: nothing."""
         dead = [task.get_name() for task in self.workers if task.done()]
         return f"ended: {', '.join(dead)}" if dead else None
 
-    def unready(self) -> str | None:
+    async def unready(self) -> str | None:
         """Return what the operator waits for; None: it is ready."""
         if not self.watching():
             return "not watching the API server"
+        if self.answers is not None and not await self.answers():
+            return "the API server does not answer"
         return self.problem()
 
 
@@ -105,7 +107,7 @@ async def serve(port: int, health: Health) -> web.AppRunner:
         return _verdict(health.problem())
 
     async def readyz(_: web.Request) -> web.Response:
-        return _verdict(health.unready())
+        return _verdict(await health.unready())
 
     app = web.Application()
     app.add_routes([web.get("/metrics", metrics), web.get("/healthz", healthz), web.get("/readyz", readyz)])

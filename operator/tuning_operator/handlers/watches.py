@@ -19,8 +19,8 @@ from tuning_operator.api.base import GROUP, VERSION
 
 log = logging.getLogger(__name__)
 
-Sink = Callable[[str, Mapping[str, Any], bool], None]
-"""Takes the resource, the object, and whether it is gone."""
+Sink = Callable[[str, Mapping[str, Any], str | None], None]
+"""Takes the resource, the object, and the event's type; None: it was listed, because a watch began."""
 
 FAILURES_ALLOWED = 20
 """So many watches in a row that fail at once mean that a restart of the process is the better cure."""
@@ -64,7 +64,7 @@ class Watches:
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         def pass_on(resource: str, event: Mapping[str, Any]) -> None:
-            loop.call_soon_threadsafe(self._sink, resource, event["object"], event["type"] == "DELETED")
+            loop.call_soon_threadsafe(self._sink, resource, event["object"], event["type"])
 
         asyncio.run(
             kopf.operator(
@@ -133,4 +133,5 @@ class Endless:
     """Pauses between tries, in seconds, without end: an API server that is away for an hour comes back all the same."""
 
     def __iter__(self) -> Iterator[float]:
-        return (random.uniform(0.5, 1.0) * min(2.0**n, 30.0) for n in itertools.count())  # noqa: S311
+        for pause in itertools.chain((1.0, 2.0, 4.0, 8.0, 16.0), itertools.repeat(30.0)):
+            yield pause * random.uniform(0.5, 1.0)  # noqa: S311

@@ -77,7 +77,7 @@ async def test_an_answer_becomes_an_error_with_the_servers_words(
     start: Start, code: int, reason: str, expected: type[ClusterError]
 ) -> None:
     client = await start(says(code, reason))
-    with pytest.raises(ClusterError, match="^said$") as caught:
+    with pytest.raises(ClusterError, match=r"^said$") as caught:
         await client.get("jobs", "ns", "digits-0-0")
     assert type(caught.value) is expected
 
@@ -184,10 +184,10 @@ async def test_a_list_is_read_to_its_end(start: Start) -> None:
     async def handle(request: web.Request) -> web.Response:
         number = int(request.query.get("continue", "0"))
         token = str(number + 1) if number < 2 else ""
-        return web.json_response({"metadata": {"continue": token}, "items": [{"n": number}]})
+        return web.json_response({"metadata": {"continue": token, "resourceVersion": "42"}, "items": [{"n": number}]})
 
     client = await start(handle)
-    assert await client.list_of_study("jobs", "ns", "uid-1") == [{"n": 0}, {"n": 1}, {"n": 2}]
+    assert await client.list_of_study("jobs", "ns", "uid-1") == ([{"n": 0}, {"n": 1}, {"n": 2}], 42)
 
 
 async def test_a_list_whose_continuation_expired_is_an_error_and_not_half_a_list(start: Start) -> None:

@@ -1,0 +1,50 @@
+"""The doors: which kopf handlers there are, and that kopf is told to write nothing and to wait for ever."""
+
+import itertools
+from typing import Any
+
+import kopf
+
+from tuning_operator.api import names
+from tuning_operator.handlers.watches import Endless, registry, settings
+
+
+def test_only_low_level_handlers_are_registered() -> None:
+    handlers = registry(lambda *_: None)
+    watched = {str(h.selector) for h in handlers._watching.get_all_handlers()}
+    assert len(watched) == 4
+    assert not list(handlers._changing.get_all_handlers())
+    assert not list(handlers._spawning.get_all_handlers())
+    assert not list(handlers._indexing.get_all_handlers())
+    assert not list(handlers._webhooks.get_all_handlers())
+
+
+def test_an_event_is_passed_on_as_it_is_and_nothing_is_returned() -> None:
+    seen: list[tuple[str, Any]] = []
+    handlers = registry(lambda resource, event: seen.append((resource, event)))
+    event = {"type": "DELETED", "object": {"metadata": {}}}
+    for handler in handlers._watching.get_all_handlers():
+        assert handler.fn(event=event) is None
+    assert [resource for resource, _ in seen] == ["tuningstudies", "tuningtrials", "jobs", "pods"]
+    assert all(passed is event for _, passed in seen)
+
+
+def test_only_our_jobs_and_pods_travel() -> None:
+    chosen = settings()
+    assert chosen.watching.label_selectors["batch", "jobs"] == names.LABEL_STUDY_UID
+    assert chosen.watching.label_selectors["v1", "pods"] == names.LABEL_STUDY_UID
+
+
+def test_kopf_neither_scans_nor_posts_nor_elects() -> None:
+    chosen: kopf.OperatorSettings = settings()
+    assert chosen.scanning.disabled
+    assert chosen.peering.standalone
+    assert not chosen.posting.enabled
+
+
+def test_pauses_grow_to_half_a_minute_and_never_end_and_start_anew_each_time() -> None:
+    endless = Endless()
+    for _ in range(2):
+        pauses = list(itertools.islice(endless, 5000))
+        assert pauses[0] <= 1.0
+        assert all(15.0 <= pause <= 30.0 for pause in pauses[6:])
