@@ -7,14 +7,17 @@ sees every request before it is passed on and every answer before it is passed b
 import asyncio
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import aiohttp
 from aiohttp import web
 
 from tests.support.api import credentials
+
+T = TypeVar("T")
 
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 
@@ -88,7 +91,7 @@ class Proxy:
 
         self._do(end())
 
-    def _do(self, work):  # type: ignore[no-untyped-def]
+    def _do(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
 
     async def _open(self) -> int:
@@ -147,9 +150,9 @@ class Proxy:
         return response
 
 
-def _application(handle: Callable[[web.Request], object]) -> web.Application:
+def _application(handle: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.Application:
     app = web.Application(client_max_size=1 << 24)
-    app.router.add_route("*", "/{path:.*}", handle)  # type: ignore[arg-type]
+    app.router.add_route("*", "/{path:.*}", handle)
     return app
 
 

@@ -19,7 +19,7 @@ from tests.support.proxy import Call, Fault, Proxy
 from tests.support.witness import Witness
 
 PARALLEL = 2
-STUDY = {"budget": {"maxTrials": 4, "parallelTrials": PARALLEL}}
+BUDGET = {"maxTrials": 4, "parallelTrials": PARALLEL}
 Outcome = dict[int, tuple[Any, ...]]
 
 
@@ -74,7 +74,7 @@ def undisturbed(bench: Callable[[], Lab], start: Callable[..., Fork]) -> tuple[O
     lab = bench()
     lab.script(eventful)
     with start():
-        lab.create(a_small_study(**STUDY))
+        lab.create(a_small_study(budget=BUDGET))
         lab.await_state("Succeeded")
         lab.until("it is at rest", lambda: all(j["spec"].get("ttlSecondsAfterFinished") for j in lab.jobs()))
     found = outcome(lab)
@@ -127,7 +127,7 @@ def test_killed_at_its_writes_the_operator_comes_to_the_same_end(
     lives = 0
     with Proxy(operator_kubeconfig, tmp_path) as proxy, Witness(lab.api, lab.namespace) as witness:
         operator = start(proxy.kubeconfig)
-        lab.create(a_small_study(**STUDY))
+        lab.create(a_small_study(budget=BUDGET))
         try:
             while lab.status().get("state") != "Succeeded":
                 proxy.fault = fault = KillAtWrite(operator, writes, before)
@@ -157,7 +157,7 @@ def test_two_operators_at_once_do_no_harm(
     lab = bench()
     lab.script(eventful)
     with start() as one, start() as other, Witness(lab.api, lab.namespace) as witness:
-        lab.create(a_small_study(**STUDY))
+        lab.create(a_small_study(budget=BUDGET))
         lab.await_state("Succeeded")
         assert one.alive
         assert other.alive

@@ -4,7 +4,7 @@ import json
 
 from tests.cluster.operator.conftest import Lab, a_small_study
 from tests.support.builders import a_choice, a_range
-from tests.support.kubelet import Runs, completes, loss
+from tests.support.kubelet import Attempt, Container, Runs, completes, loss
 
 
 def test_a_study_runs_all_its_trials_and_names_the_best(lab: Lab) -> None:
@@ -40,7 +40,7 @@ def test_a_container_gets_exactly_the_parameters_that_its_trial_states(lab: Lab)
     ]
     seen = {}
 
-    def remember(attempt):  # type: ignore[no-untyped-def]
+    def remember(attempt: Attempt) -> Container:
         seen[attempt.environment.trial] = attempt.environment
         return completes(attempt)
 

@@ -109,7 +109,7 @@ async def ask() -> AsyncIterator[Callable[[Answer], Awaitable[tuple[Prometheus, 
         opened.extend([client, server])
         return client, seen
 
-    yield start  # type: ignore[misc]
+    yield start
     for thing in opened:
         await thing.close()
 

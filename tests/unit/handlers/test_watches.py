@@ -1,6 +1,7 @@
 """The doors: which kopf handlers there are, and that kopf is told to write nothing and to wait for ever."""
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import kopf
@@ -24,7 +25,8 @@ def test_an_event_is_passed_on_as_it_is_and_nothing_is_returned() -> None:
     handlers = registry(lambda resource, event: seen.append((resource, event)))
     event = {"type": "DELETED", "object": {"metadata": {}}}
     for handler in handlers._watching.get_all_handlers():
-        assert handler.fn(event=event) is None
+        passes_on: Callable[..., object] = handler.fn
+        assert passes_on(event=event) is None
     assert [resource for resource, _ in seen] == ["tuningstudies", "tuningtrials", "jobs", "pods"]
     assert all(passed is event for _, passed in seen)
 

@@ -124,7 +124,7 @@ def test_rendering_changes_nothing_in_the_study() -> None:
     assert study.spec.model_dump_json() == before
 
 
-WINS = {
+WINS: dict[str, tuple[Manifest, Manifest, str, object]] = {
     "a grace period": ({"terminationGracePeriodSeconds": 5}, {}, "terminationGracePeriodSeconds", 5),
     "a token": ({"automountServiceAccountToken": True}, {}, "automountServiceAccountToken", True),
     "a user": (
