@@ -6,7 +6,7 @@ Failed is the user's bug or configuration. Lost is nobody's fault and free of ch
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, auto
 
@@ -31,6 +31,9 @@ UNFINISHED = (RecordStatus.RUNNING, RecordStatus.INTERRUPTED)
 DEADLINE = "DeadlineExceeded"
 TURNED_AWAY = frozenset({"UnexpectedAdmissionError", "NodeAffinity", "NodeShutdown", "TopologyAffinityError"})
 """Why a kubelet fails a pod that the scheduler gave it, beside OutOfcpu and its like: nothing that the pod did."""
+
+WORD = r"[A-Za-z][A-Za-z0-9]{0,62}"
+"""What the API takes as a reason, and more than it needs."""
 
 Verdict = tuple[EndingKind, str, str]
 """Kind, reason and message."""
@@ -143,14 +146,14 @@ def _verdict_of_crash(job: JobView, pod: PodView) -> Verdict:
     if pod.exit_reason in ("StartError", "ContainerCannotRun"):
         return EndingKind.FAILED, "ContainerCannotStart", "the container could not be started"
     if pod.exit_code is None:
-        reason = pod.reason if pod.reason.isalpha() else "PodFailed"
+        reason = pod.reason if re.fullmatch(WORD, pod.reason) else "PodFailed"
         return EndingKind.FAILED, reason, f"pod {pod.name} failed before its container ended ({job.failure})"
     return EndingKind.FAILED, "Crashed", f"the container exited with {pod.exit_code}"
 
 
 def _reason(record: FinalRecord | None, default: str) -> str:
     """Return the record's reason where it is a word that the API takes: it comes from a user's container."""
-    if record is None or not re.fullmatch(r"[A-Za-z][A-Za-z0-9]{0,62}", record.reason):
+    if record is None or not re.fullmatch(WORD, record.reason):
         return default
     return record.reason
 
@@ -173,4 +176,5 @@ def _record_of(study: StudyView, trial: TrialView, pod: PodView) -> tuple[FinalR
     expected = (study.uid, trial.name, pod.attempt, trial.spec.parameters_hash)
     if (record.study_uid, record.trial, record.attempt, record.parameters_hash) != expected:
         return None, "its record is another trial's, another attempt's, or was made with other parameters"
-    return record, ""
+    # JSON may hold halves of surrogate pairs, which no UTF-8 can.
+    return replace(record, message=record.message.encode(errors="replace").decode()), ""

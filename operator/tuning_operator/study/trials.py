@@ -217,9 +217,14 @@ def _finished(
     snapshot: Snapshot, trial: TrialView, job: JobView, state: TrialState, ending: Ending, result: TrialResult | None
 ) -> TrialStep:
     record = ending.record
+    before = trial.status
+    # Pods that the Job replaced while nobody looked; the one that ended the trial was not lost, whatever befell it.
+    lost = [p.uid for p in snapshot.pods_of(job) if p.lost and p.uid not in (*before.lost_pods, ending.pod_uid)]
     status = _with(
         snapshot,
         trial,
+        infrastructure_retries=before.infrastructure_retries + len(lost),
+        lost_pods=[*before.lost_pods, *lost],
         state=state,
         reason=ending.reason,
         message=cut(ending.message),
@@ -227,7 +232,7 @@ def _finished(
         result=result,
         progress=None,
         completion_time=ending.finished or snapshot.now,
-        start_time=trial.status.start_time or _started(snapshot, job),
+        start_time=before.start_time or _started(snapshot, job),
         resumed_from=record.resumed_from if record is not None else None,
     )
     events: tuple[Event, ...] = ()

@@ -1,0 +1,148 @@
+"""The study's status: counts, the best trials, and conditions that come to rest."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.support.builders import a_choice
+from tests.support.views import NOW, a_result, a_snapshot, a_study, a_trial, after, seconds
+from tuning_operator.api.study import ParameterAssignment, StudyDuration, TuningStudyStatus
+from tuning_operator.study.budget import Outcome, OutcomeKind
+from tuning_operator.study.snapshot import StudyView, TrialView
+from tuning_operator.study.starting import Obstacle
+from tuning_operator.study.status import Findings, best_trials, counted, study_status
+
+SUCCEEDED = Outcome(OutcomeKind.SUCCEEDED, "MaxTrialsReached", "The budget is used.")
+FAILED = Outcome(OutcomeKind.FAILED, "MaxFailedTrialsExceeded", "4 trials failed.")
+BLOCKED = Obstacle("ImagePullFailed", "manifest unknown")
+WAITING = Obstacle("Unschedulable", "no GPU", blocks=False)
+
+
+def with_value(index: int, value: float | None, **fields: Any) -> TrialView:
+    return a_trial(index, state="Succeeded", result=a_result(value), **fields)
+
+
+def status(findings: Findings, study: StudyView | None = None, trials: tuple[TrialView, ...] = ()) -> TuningStudyStatus:
+    return study_status(a_snapshot(study, trials), trials, findings)
+
+
+def said(found: TuningStudyStatus) -> dict[str, str]:
+    return {c.type: c.status.value for c in found.conditions}
+
+
+def test_trials_are_counted_by_state() -> None:
+    states = ["Pending", "Running", "Running", "Suspended", "Succeeded", "Infeasible", "Failed", "Stopped"]
+    counts = counted(a_trial(i, state=state, infrastructure_retries=i % 2) for i, state in enumerate(states))
+    assert counts.model_dump() == {
+        "total": 8,
+        "pending": 1,
+        "running": 2,
+        "suspended": 1,
+        "succeeded": 1,
+        "infeasible": 1,
+        "failed": 1,
+        "stopped": 1,
+        "infrastructure_retries": 4,
+    }
+
+
+@pytest.mark.parametrize(("direction", "order"), [("Minimize", [2, 0, 3, 1]), ("Maximize", [1, 0, 3, 2])])
+def test_the_best_come_first_and_of_equals_the_earlier(direction: str, order: list[int]) -> None:
+    trials = [with_value(i, value) for i, value in enumerate([0.5, 0.9, 0.1, 0.5])]
+    trials += [a_trial(4, state="Infeasible", result=a_result(0.0)), with_value(5, None), a_trial(6, state="Running")]
+    study = a_study(objective={"direction": direction})
+    assert [s.trial for s in best_trials(a_snapshot(study), trials)] == [trials[i].name for i in order]
+
+
+def test_only_ten_are_kept() -> None:
+    found = status(Findings(), trials=tuple(with_value(i, 100.0 - i) for i in range(25)))
+    assert [s.value for s in found.top] == [float(v) for v in range(76, 86)]
+    assert found.best == found.top[0]
+    assert found.progress == "25/8"
+
+
+@pytest.mark.parametrize(
+    ("findings", "suspend", "state", "conditions"),
+    [
+        (Findings(), False, "Running", {"Accepted": "True", "Progressing": "True", "Suspended": "False"}),
+        (Findings(), True, "Suspended", {"Accepted": "True", "Progressing": "False", "Suspended": "True"}),
+        (Findings(("R", "m")), False, "Rejected", {"Accepted": "False", "Progressing": "False"}),
+        (Findings(obstacle=BLOCKED), False, "Blocked", {"Progressing": "False", "TrialsStarting": "False"}),
+        (Findings(obstacle=WAITING), False, "Running", {"Progressing": "True", "TrialsStarting": "Unknown"}),
+        (
+            Findings(outcome=SUCCEEDED),
+            False,
+            "Succeeded",
+            {"Progressing": "False", "Succeeded": "True", "Failed": "False"},
+        ),
+        (Findings(outcome=FAILED), False, "Failed", {"Progressing": "False", "Succeeded": "False", "Failed": "True"}),
+        (Findings(), False, "Running", {"Succeeded": "Unknown", "Failed": "Unknown", "TrialsStarting": "Unknown"}),
+    ],
+)
+def test_the_conditions_tell_one_story(
+    findings: Findings, suspend: bool, state: str, conditions: dict[str, str]
+) -> None:
+    found = status(findings, a_study(suspend=suspend))
+    assert found.state == state
+    assert conditions.items() <= said(found).items()
+    assert len(found.conditions) == 7
+
+
+def test_where_trials_have_started_nothing_keeps_them_from_starting() -> None:
+    assert said(status(Findings(), trials=(a_trial(),)))["TrialsStarting"] == "True"
+
+
+def test_a_status_comes_to_rest() -> None:
+    findings = Findings(clock=StudyDuration(since=NOW), start_time=NOW)
+    study = a_study(view={"generation": 3})
+    first = status(findings, study, (with_value(0, 0.5),))
+    read = TuningStudyStatus.model_validate(json.loads(json.dumps(first.to_json())))
+    assert read == first
+    later = replace(a_snapshot(replace(study, status=read), (with_value(0, 0.5),)), now=after(5000))
+    assert study_status(later, (with_value(0, 0.5),), findings) == first
+    assert {c.observed_generation for c in first.conditions} == {first.observed_generation} == {3}
+
+
+def test_another_wording_of_the_same_obstacle_is_not_worth_a_write() -> None:
+    first = status(Findings(obstacle=BLOCKED))
+    again = status(Findings(obstacle=replace(BLOCKED, message="back-off")), a_study(status=first))
+    assert again == first
+    other = status(Findings(obstacle=Obstacle("QuotaExceeded", "m")), a_study(status=first))
+    assert other != first
+
+
+def test_a_study_s_end_is_dated_once_and_its_continuation_forgets_the_date() -> None:
+    over = status(Findings(outcome=SUCCEEDED))
+    assert over.completion_time == after(100)
+    later = replace(a_snapshot(a_study(status=over)), now=after(500))
+    assert study_status(later, (), Findings(outcome=SUCCEEDED)).completion_time == after(100)
+    assert study_status(later, (), Findings()).completion_time is None
+
+
+def test_the_template_is_remembered_once_it_was_accepted() -> None:
+    assert status(Findings(("R", "m"))).template_hash is None
+    first = status(Findings())
+    assert first.template_hash == "a" * 64
+    assert status(Findings(), a_study(status=first, view={"template_hash": "b" * 64})).template_hash == "a" * 64
+
+
+def test_a_status_stays_small_at_ten_thousand_trials() -> None:
+    names = [f"a_rather_long_hyperparameter_name_number_{i:02}" for i in range(32)]
+    study = a_study(hyperparameters=[a_choice(name, role="Nuisance", values=["x" * 64]) for name in names])
+    chosen = [ParameterAssignment(name=name, value="x" * 64) for name in names]
+    trials = []
+    for i in range(10):
+        trial = with_value(i, 1 / 3 + i)
+        trials.append(replace(trial, spec=trial.spec.model_copy(update={"assignments": chosen})))
+    rest = [with_value(i, 1000.0 + i) for i in range(10, 10_000)]
+    obstacle = Obstacle("ImagePullFailed", "x" * 100_000)
+    found = status(Findings(obstacle=obstacle, clock=StudyDuration(since=NOW)), study, (*trials, *rest))
+    assert len(json.dumps(found.to_json())) < 64 * 1024
+
+
+def test_the_clock_is_part_of_the_status() -> None:
+    clock = StudyDuration(consumed_seconds=int(seconds(90).total_seconds()))
+    found = status(Findings(clock=clock, start_time=NOW))
+    assert (found.duration, found.start_time) == (clock, NOW)

@@ -1,0 +1,329 @@
+"""Whole studies, from the first look to the last write, in a small world in memory."""
+
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.builders import a_choice, a_range
+from tests.support.views import UID, a_study
+from tests.support.world import End, Life, OperatorKilled, Script, World, is_empty
+from tuning_operator.api.trial import TrialState
+from tuning_operator.search.arms import shares
+from tuning_operator.study.decide import decide
+from tuning_operator.study.snapshot import Refusal
+
+BUDGET = {"maxTrials": 6, "parallelTrials": 2, "maxFailedTrials": 99}
+RATE = a_range(low=1e-4, high=1.0, scale="Log")
+
+
+def a_world(script: Script | None = None, obstacle: Any = None, **spec: Any) -> World:
+    world = World(a_study(**{"budget": BUDGET, "hyperparameters": [RATE], **spec}), script or {})
+    world.obstacle = obstacle or world.obstacle
+    return world
+
+
+def states(world: World) -> list[str]:
+    """The trials' states in the order of their indices."""
+    return [t.status.state.value for t in sorted(world.trials.values(), key=lambda t: t.spec.index)]
+
+
+def story(world: World) -> dict[int, tuple[Any, ...]]:
+    """What came of each trial, by index: all that must not depend on the operator's own fate."""
+    return {
+        t.spec.index: (
+            t.spec.parameters,
+            t.status.state,
+            t.status.result and (t.status.result.value, t.status.result.source),
+        )
+        for t in world.trials.values()
+    }
+
+
+def one(end: End, *more: End) -> Script:
+    return {0: [Life(end), *map(Life, more)]}
+
+
+# --- what becomes of trials ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ends", "state", "reason", "attempt", "retries"),
+    [
+        ([End.RESULT], "Succeeded", "Completed", 0, 0),
+        ([End.DIVERGED], "Infeasible", "NonFiniteObjective", 0, 0),
+        ([End.OOM_KILLED], "Infeasible", "OutOfMemory", 0, 0),
+        ([End.CRASHED], "Failed", "Crashed", 0, 0),
+        ([End.EVICTED], "Succeeded", "Completed", 0, 1),
+        ([End.DELETED], "Succeeded", "Completed", 1, 1),
+        ([End.VANISHED], "Succeeded", "Completed", 1, 1),
+        ([End.JOB_DELETED], "Succeeded", "Completed", 1, 1),
+        ([End.SIGTERM], "Succeeded", "Completed", 1, 1),
+        ([End.UNRECORDED], "Succeeded", "Completed", 0, 0),
+        ([End.SILENT], "Succeeded", "Completed", 1, 0),
+        ([End.SILENT, End.SILENT], "Failed", "ResultLost", 1, 0),
+        ([End.EVICTED, End.DELETED, End.CRASHED], "Failed", "Crashed", 1, 2),
+        ([End.DELETED] * 5, "Succeeded", "Completed", 5, 5),
+        ([End.DELETED] * 6, "Failed", "InfrastructureRetriesExceeded", 5, 6),
+    ],
+)
+@pytest.mark.parametrize("operator_is_there", [True, False])
+def test_what_becomes_of_a_trial(
+    ends: list[End], state: str, reason: str, attempt: int, retries: int, operator_is_there: bool
+) -> None:
+    world = a_world(one(*ends), budget={**BUDGET, "maxTrials": 2})
+    if operator_is_there:
+        world.run()
+    else:
+        # The operator is down for ten seconds at a time, and remembers nothing.
+        for _ in range(20):
+            world.settle()
+            world.pass_time(10)
+            world.killed()
+        world.run()
+    status = world.trials[next(iter(world.trials))].status
+    assert (status.state.value, status.reason, status.attempt) == (state, reason, attempt)
+    # Of pods that came and went while the operator was away, not all can be counted.
+    assert status.infrastructure_retries == retries or (
+        not operator_is_there and 0 < status.infrastructure_retries < retries
+    )
+    assert world.study.status.state == "Succeeded"
+
+
+def test_a_trial_that_is_evicted_too_often_fails() -> None:
+    world = a_world({0: [Life(End.EVICTED)] * 6}).run()
+    status = next(iter(world.trials.values())).status
+    assert (status.state.value, status.reason) == ("Failed", "InfrastructureRetriesExceeded")
+
+
+def test_failed_trials_are_replaced_and_lost_ones_are_not() -> None:
+    world = a_world({1: [Life(End.CRASHED)], 2: [Life(End.DELETED)], 3: [Life(End.DIVERGED)]}).run()
+    assert states(world) == ["Succeeded", "Failed", "Succeeded", "Infeasible", *["Succeeded"] * 3]
+    assert world.study.status.progress == "6/6"
+
+
+def test_a_study_fails_when_more_trials_have_failed_than_it_allows() -> None:
+    script = {i: [Life(End.CRASHED)] for i in range(99)}
+    world = a_world(script, budget={**BUDGET, "maxFailedTrials": 2}).run()
+    assert Counter(states(world))["Failed"] in (3, 4)
+    assert world.study.status.state == "Failed"
+    assert "spec.budget.maxFailedTrials" in next(c.message for c in world.study.status.conditions if c.type == "Failed")
+
+
+def test_the_winner_is_the_one_nearest_to_the_optimum() -> None:
+    world = a_world(budget={**BUDGET, "maxTrials": 12}).run()
+    best = world.study.status.best
+    assert best is not None
+    assert best.value == min(t.status.result.value for t in world.trials.values() if t.status.result)  # type: ignore[type-var]
+
+
+def test_each_arm_has_its_share_whatever_fails() -> None:
+    space = [a_choice(values=["a", "b", "c"]), RATE]
+    script = {i: [Life(End.CRASHED)] for i in (1, 4, 7)}
+    world = a_world(script, hyperparameters=space, budget={**BUDGET, "maxTrials": 7, "parallelTrials": 3}).run()
+    counts = Counter(t.spec.arm for t in world.trials.values() if t.status.state.has_result)
+    assert tuple(counts[arm] for arm in range(3)) == shares(7, 3)
+
+
+# --- what people do to studies ---------------------------------------------------------------------------------------
+
+
+def test_a_suspended_study_runs_nothing_charges_nothing_and_goes_on() -> None:
+    world = a_world({i: [Life(ticks=4)] * 3 for i in range(6)})
+    for _ in range(7):
+        world.run_ticks(2)
+        world.change_spec(suspend=True)
+        world.run_ticks(4)
+        assert not [pod for pod in world.pods.values() if not pod.over]
+        assert world.study.status.state == "Suspended"
+        assert world.study.status.trials.running == 0
+        world.change_spec(suspend=False)
+    world.run()
+    assert states(world) == ["Succeeded"] * 6
+    assert world.study.status.trials.infrastructure_retries == 0
+
+
+def test_suspension_and_resumption_in_one_breath_lose_nothing() -> None:
+    world = a_world({0: [Life(ticks=4)], 1: [Life(ticks=4)]})
+    world.run_ticks(3)
+    world.change_spec(suspend=True)
+    world.settle()
+    world.change_spec(suspend=False)
+    assert states(world.run()) == ["Succeeded"] * 6
+
+
+def test_time_stands_still_while_a_study_is_suspended() -> None:
+    world = a_world({i: [Life(ticks=999)] * 2 for i in range(9)}, budget={**BUDGET, "maxDuration": "20s"})
+    world.run_ticks(10)
+    world.change_spec(suspend=True)
+    world.run_ticks(100)
+    world.change_spec(suspend=False)
+    world.run_ticks(5)
+    assert world.study.status.state == "Running"
+    world.run_ticks(10)
+    assert world.study.status.state == "Failed"
+    assert set(states(world)) == {"Stopped"}
+    assert not [pod for pod in world.pods.values() if not pod.over]
+    assert not world.jobs
+
+
+def test_when_time_is_over_what_has_a_result_counts() -> None:
+    world = a_world({1: [Life(ticks=999)], 2: [Life(ticks=999)]}, budget={**BUDGET, "maxDuration": "10s"}).run()
+    assert states(world) == ["Succeeded", "Stopped", "Stopped"]
+    assert (world.study.status.state, world.study.status.progress) == ("Succeeded", "1/6")
+
+
+def test_raising_the_budget_continues_a_finished_study_with_the_same_trials() -> None:
+    small = a_world(budget={**BUDGET, "maxTrials": 3}).run()
+    small.change_spec(budget={"max_trials": 6})
+    small.run()
+    assert story(small) == story(a_world().run())
+    assert small.study.status.completion_time is not None
+
+
+def test_a_trial_that_somebody_deletes_is_drawn_again() -> None:
+    world = a_world({0: [Life(ticks=9)], 1: [Life(ticks=9)]})
+    world.run_ticks(3)
+    name = next(iter(world.trials))
+    before = world.trials.pop(name).spec
+    world.jobs = {uid: job for uid, job in world.jobs.items() if job.trial != name}
+    world.pods = {uid: pod for uid, pod in world.pods.items() if pod.trial != name}
+    world.run()
+    assert world.trials[name].spec == before
+
+
+def test_a_study_that_is_deleted_is_left_alone() -> None:
+    world = a_world()
+    world.run_ticks(2)
+    world.study = a_study(view={"deleting": True})
+    assert is_empty(world.look())
+
+
+# --- what keeps studies from starting --------------------------------------------------------------------------------
+
+KUBELET = ["ErrImagePull", "ImagePullBackOff"]
+
+
+def pull_fails_until(last: int) -> Any:
+    def obstacle(tick: int) -> tuple[str, str]:
+        if tick >= last:
+            return "", ""
+        return KUBELET[tick % 2], f'Back-off {10 * 2**tick}s pulling image "registry.invalid/x"'
+
+    return obstacle
+
+
+def test_a_blocked_study_says_so_stands_still_and_goes_on_by_itself() -> None:
+    world = a_world(obstacle=pull_fails_until(100))
+    world.run_ticks(10)
+    assert world.study.status.state == "Blocked"
+    assert len(world.trials) == 2
+    writes = len(world.writes)
+    world.run_ticks(80)
+    assert (len(world.trials), len(world.writes) - writes) == (2, 0)
+    assert states(world.run()) == ["Succeeded"] * 6
+    starting = next(c for c in world.study.status.conditions if c.type == "TrialsStarting")
+    assert starting.status.value == "True"
+
+
+@pytest.mark.parametrize(
+    "reasons",
+    [KUBELET, ["ErrImagePull", "RegistryUnavailable", "ImagePullBackOff"], ["CreateContainerConfigError"]],
+)
+def test_a_blocked_study_writes_nothing_while_its_cause_lasts_in_changing_words(reasons: list[str]) -> None:
+    world = a_world(obstacle=lambda tick: (reasons[tick % len(reasons)], f"attempt {tick}"))
+    world.run_ticks(5)
+    world.writes.clear()
+    world.run_ticks(60)
+    assert world.writes == []
+
+
+def test_a_refused_job_is_tried_again_when_its_wait_is_over() -> None:
+    world = a_world()
+    world.refusals = (Refusal("t", "exceeded quota: pods=0"),)
+    world.run_ticks(30)
+    assert (len(world.trials), world.study.status.state) == (0, "Blocked")
+    assert len(world.writes) <= 2
+    world.refusals = ()
+    assert states(world.run()) == ["Succeeded"] * 6
+
+
+# --- invariants ------------------------------------------------------------------------------------------------------
+
+ENDS = st.sampled_from([*End, *[End.RESULT] * 8])
+LIVES = st.builds(Life, ENDS, st.integers(1, 3))
+SCRIPTS = st.dictionaries(st.integers(0, 8), st.lists(LIVES, max_size=3), max_size=5)
+WHOLE_STUDIES = settings(max_examples=20)
+KILLS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 99), st.integers(0, 8)), max_size=8)
+"""After how many writes the operator is killed, the order of its creations, and for how many ticks it is away."""
+
+
+def run_with_kills(world: World, kills: list[tuple[int, int, int]]) -> World:
+    for writes, order, ticks in kills:
+        try:
+            world.apply(world.look(), writes, order)
+        except OperatorKilled:
+            world.killed()
+        world.pass_time(ticks)
+    return world.run()
+
+
+@WHOLE_STUDIES
+@given(SCRIPTS, st.integers(1, 4))
+def test_every_trial_has_one_result_or_an_explained_failure(script: Script, parallel: int) -> None:
+    world = a_world(script, budget={**BUDGET, "parallelTrials": parallel}).run()
+    assert world.most_active <= parallel
+    assert world.most_training <= parallel
+    assert sorted(t.spec.index for t in world.trials.values()) == list(range(len(world.trials)))
+    for trial in world.trials.values():
+        status = trial.status
+        assert status.state.is_finished
+        assert status.reason
+        assert status.completion_time is not None
+        assert status.message
+        if status.state is TrialState.SUCCEEDED:
+            assert status.result is not None
+            assert status.result.value is not None
+    counts = Counter(states(world))
+    assert counts["Succeeded"] + counts["Infeasible"] == 6
+    assert set(counts) <= {"Succeeded", "Infeasible", "Failed"}
+
+
+@WHOLE_STUDIES
+@given(SCRIPTS, KILLS)
+def test_a_killed_operator_loses_and_repeats_nothing(script: Script, kills: list[tuple[int, int, int]]) -> None:
+    undisturbed, disturbed = a_world(script).run(), run_with_kills(a_world(script), kills)
+    assert story(disturbed) == story(undisturbed)
+    assert disturbed.study.status.best == undisturbed.study.status.best
+    assert disturbed.study.status.state == undisturbed.study.status.state
+    assert disturbed.most_active <= 2
+
+
+@WHOLE_STUDIES
+@given(SCRIPTS, st.lists(st.tuples(st.booleans(), st.integers(1, 5)), max_size=6))
+def test_suspending_and_resuming_changes_no_result(script: Script, switches: list[tuple[bool, int]]) -> None:
+    # A suspension may come before a pod's scripted end, so only the points and their values are compared.
+    calm = {i: [life for life in lives if life.end is End.RESULT] for i, lives in script.items()}
+    world = a_world(calm)
+    for suspend, ticks in switches:
+        world.change_spec(suspend=suspend)
+        world.run_ticks(ticks)
+    world.change_spec(suspend=False)
+    assert story(world.run()) == story(a_world(calm).run())
+    assert world.study.status.trials.infrastructure_retries == 0
+
+
+@WHOLE_STUDIES
+@given(SCRIPTS)
+def test_time_alone_changes_nothing_once_a_study_is_over(script: Script) -> None:
+    world = a_world(script).run()
+    world.now += timedelta(days=30)
+    assert is_empty(decide(world.snapshot()))
+    assert decide(world.snapshot()).look_again_after is None
+
+
+def test_names_belong_to_this_study() -> None:
+    assert all(trial.spec.study_ref.uid == UID for trial in a_world().run().trials.values())
