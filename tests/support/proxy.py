@@ -118,7 +118,7 @@ class Proxy:
         body = await request.read()
         headers = {k: v for k, v in request.headers.items() if k in ("Content-Type", "Accept", "User-Agent")}
         async with self._session.request(
-            call.verb, self._server + call.path, data=body, headers=headers, timeout=aiohttp.ClientTimeout()
+            call.verb, self._server + call.path, data=body or None, headers=headers, timeout=aiohttp.ClientTimeout()
         ) as answer:
             if call.is_watch and answer.status == 200:
                 return await self._stream(request, call, answer)

@@ -66,19 +66,26 @@ class Watches:
         def pass_on(resource: str, event: Mapping[str, Any]) -> None:
             loop.call_soon_threadsafe(self._sink, resource, event["object"], event["type"])
 
-        asyncio.run(
-            kopf.operator(
-                registry=registry(pass_on),
-                settings=settings(),
-                # Named, since kopf would ask for the user's name, and a container's numeric user has none.
-                identity=names.MANAGED_BY,  # type: ignore[arg-type]
-                standalone=True,
-                clusterwide=not self._namespaces,
-                namespaces=list(self._namespaces),
-                ready_flag=self._ready,
-                stop_flag=self._stop,
-            )
-        )
+        async def operate() -> None:
+            try:
+                await kopf.operator(
+                    registry=registry(pass_on),
+                    settings=settings(),
+                    # Named, since kopf would ask for the user's name, and a container's numeric user has none.
+                    identity=names.MANAGED_BY,  # type: ignore[arg-type]
+                    standalone=True,
+                    clusterwide=not self._namespaces,
+                    namespaces=list(self._namespaces),
+                    ready_flag=self._ready,
+                    stop_flag=self._stop,
+                )
+            finally:
+                # One of kopf's threads waits for this flag, and asyncio.run for that thread: without it a kopf that
+                # failed would never come to its end, and nobody would watch.
+                self._ready.clear()
+                self._stop.set()
+
+        asyncio.run(operate())
 
 
 def registry(pass_on: Callable[[str, Mapping[str, Any]], None]) -> kopf.OperatorRegistry:

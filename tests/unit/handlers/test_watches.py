@@ -1,13 +1,16 @@
 """The doors: which kopf handlers there are, and that kopf is told to write nothing and to wait for ever."""
 
+import asyncio
 import itertools
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import kopf
+import pytest
 
 from tuning_operator.api import names
-from tuning_operator.handlers.watches import Endless, registry, settings
+from tuning_operator.handlers.watches import Endless, Watches, registry, settings
 
 
 def test_only_low_level_handlers_are_registered() -> None:
@@ -42,6 +45,26 @@ def test_kopf_neither_scans_nor_posts_nor_elects() -> None:
     assert chosen.scanning.disabled
     assert chosen.peering.standalone
     assert not chosen.posting.enabled
+
+
+async def test_watches_that_broke_are_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = threading.Semaphore(0)
+
+    async def breaks(*, ready_flag: threading.Event, stop_flag: threading.Event, **_: Any) -> None:
+        # As kopf does: a thread of the loop's own waits for the flag.
+        asyncio.get_running_loop().run_in_executor(None, stop_flag.wait)
+        ready_flag.set()
+        begun.release()
+        raise RuntimeError("Error in the watch-stream")
+
+    monkeypatch.setattr(kopf, "operator", breaks)
+    watches = Watches(lambda *_: None, ())
+    task = asyncio.create_task(watches.run())
+    for _ in range(2):
+        assert await asyncio.to_thread(begun.acquire, timeout=20)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert not watches.up
 
 
 def test_pauses_grow_to_half_a_minute_and_never_end_and_start_anew_each_time() -> None:
