@@ -108,7 +108,11 @@ class Cluster:
             Invalid, Forbidden: it would not; the message is its own.
         """
         query = {"dryRun": "All", "fieldValidation": "Strict"}
-        await self._call("POST", "jobs", body["metadata"]["namespace"], body=body, query=query)
+        try:
+            await self._call("POST", "jobs", body["metadata"]["namespace"], body=body, query=query)
+        except Conflict:
+            # It was taken already: the operator was killed before it wrote down that the study is accepted.
+            return
 
     async def replace_status(self, resource: str, body: Manifest) -> Manifest:
         """Write a status over the version that was read.

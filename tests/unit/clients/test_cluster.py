@@ -132,6 +132,13 @@ async def test_creating_what_is_there_succeeds_only_where_it_is_ours(start: Star
             await client.create("jobs", JOB, "mine")
 
 
+async def test_a_dry_run_of_a_job_that_is_there_says_that_it_would_be_taken(start: Start) -> None:
+    await (await start(says(409, "AlreadyExists"))).dry_run_job(JOB)
+    refusing = await start(says(422, "Invalid"))
+    with pytest.raises(Invalid):
+        await refusing.dry_run_job(JOB)
+
+
 async def test_deleting_what_is_gone_is_done_and_what_was_replaced_is_a_conflict(start: Start) -> None:
     seen: list[Any] = []
 
