@@ -36,7 +36,8 @@ def ended(live: Live, shared_namespace: Namespace) -> Namespace:
 def test_divergence_is_evidence_about_the_search_space(ended: Namespace) -> None:
     trial = ended.trial("diverging")["status"]
     assert (trial["state"], trial["reason"]) == ("Infeasible", "NonFiniteObjective")
-    assert trial["result"]["nonFinite"] in ("NaN", "Infinity")
+    assert trial["result"]["last"]["nonFinite"] in ("NaN", "Infinity")
+    assert "best" not in ended.study("diverging")["status"]
     study = ended.study("diverging")["status"]
     assert (study["trials"]["infeasible"], study["trials"]["failed"]) == (1, 0)
     assert ended.condition("diverging", "Failed")["reason"] == "NoFeasibleTrial"
