@@ -185,6 +185,9 @@ def key_of(resource: str, raw: Raw) -> Key | None:
     needed = (names.LABEL_STUDY_UID, names.LABEL_TRIAL) if resource == "tuningtrials" else POD_LABELS
     if any(label not in labels for label in needed):
         return None
+    attempt = labels.get(names.LABEL_ATTEMPT, "0")
+    if not (attempt.isascii() and attempt.isdigit()):
+        return None  # somebody else's object with our labels
     return meta["namespace"], labels[names.LABEL_STUDY_UID]
 
 

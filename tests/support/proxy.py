@@ -117,6 +117,7 @@ class Proxy:
             return _failure(request, code)
         body = await request.read()
         headers = {k: v for k, v in request.headers.items() if k in ("Content-Type", "Accept", "User-Agent")}
+        headers["Accept-Encoding"] = "identity"
         async with self._session.request(
             call.verb, self._server + call.path, data=body or None, headers=headers, timeout=aiohttp.ClientTimeout()
         ) as answer:

@@ -66,6 +66,12 @@ def test_an_object_without_our_labels_is_nobodys(missing: str) -> None:
     assert Observed().apply("pods", raw) is None
 
 
+@pytest.mark.parametrize("attempt", ["", "one", "-1", "1.5", "²"])
+def test_an_object_whose_attempt_is_no_number_is_nobodys(attempt: str) -> None:
+    raw = merged(job(1), {"metadata": {"labels": {names.LABEL_ATTEMPT: attempt}}})
+    assert Observed().apply("jobs", raw) is None
+
+
 def test_an_older_version_never_replaces_a_newer_one() -> None:
     observed = Observed()
     observed.apply("tuningtrials", trial(9, "Running"))
