@@ -2,7 +2,7 @@
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -29,6 +29,8 @@ PROGRESSING = "Progressing"
 SUSPENDED = "Suspended"
 SUCCEEDED = "Succeeded"
 FAILED = "Failed"
+MAX_PARAMETER_BYTES = 32_768
+"""For names and values of all summaries together: a status stays below 64 KiB."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +100,20 @@ def best_trials(snapshot: Snapshot, trials: Iterable[TrialView]) -> list[TrialSu
         and trial.status.result.value is not None
     ]
     searched = {h.name for h in snapshot.study.spec.hyperparameters if h.role is not Role.FIXED}
-    return [
-        _summary(trial, searched) for _, _, trial in heapq.nsmallest(TOP_TRIALS, scored, key=lambda entry: entry[:2])
-    ]
+    best = heapq.nsmallest(TOP_TRIALS, scored, key=lambda entry: entry[:2])
+    return list(_within_limits([_summary(trial, searched) for _, _, trial in best]))
+
+
+def _within_limits(summaries: Sequence[TrialSummary]) -> Iterator[TrialSummary]:
+    """Leave out the parameters of the last ones where all of them would make the status too large to write.
+
+    The best trial, which stands in the status twice, always has its own.
+    """
+    room = MAX_PARAMETER_BYTES
+    for place, summary in enumerate(summaries):
+        size = sum(len(f"{a.name}{a.value}".encode()) for a in summary.parameters)
+        room -= size if place else 2 * size
+        yield summary if place == 0 or room >= 0 else summary.model_copy(update={"parameters": []})
 
 
 def _summary(trial: TrialView, searched: set[str]) -> TrialSummary:

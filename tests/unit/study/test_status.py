@@ -129,9 +129,9 @@ def test_the_template_is_remembered_once_it_was_accepted() -> None:
 
 
 def test_a_status_stays_small_at_ten_thousand_trials() -> None:
-    names = [f"a_rather_long_hyperparameter_name_number_{i:02}" for i in range(32)]
-    study = a_study(hyperparameters=[a_choice(name, role="Nuisance", values=["x" * 64]) for name in names])
-    chosen = [ParameterAssignment(name=name, value="x" * 64) for name in names]
+    names = [f"{'n' * 61}{i:02}" for i in range(32)]
+    study = a_study(hyperparameters=[a_choice(name, role="Nuisance", values=["é" * 128]) for name in names])
+    chosen = [ParameterAssignment(name=name, value="é" * 128) for name in names]
     trials = []
     for i in range(10):
         trial = with_value(i, 1 / 3 + i)
@@ -139,7 +139,10 @@ def test_a_status_stays_small_at_ten_thousand_trials() -> None:
     rest = [with_value(i, 1000.0 + i) for i in range(10, 10_000)]
     obstacle = Obstacle("ImagePullFailed", "x" * 100_000)
     found = status(Findings(obstacle=obstacle, clock=StudyDuration(since=NOW)), study, (*trials, *rest))
-    assert len(json.dumps(found.to_json())) < 64 * 1024
+    assert len(json.dumps(found.to_json(), ensure_ascii=False).encode()) < 64 * 1024
+    assert found.best is not None
+    assert len(found.best.parameters) == 32
+    assert [len(summary.parameters) for summary in found.top] == [32, 32, *[0] * 8]
 
 
 def test_the_clock_is_part_of_the_status() -> None:
