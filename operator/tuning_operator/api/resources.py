@@ -21,7 +21,7 @@ STUDY: Final = Resource(
         Column("Progress", ".status.progress", description="Trials with a result, of those wanted."),
         Column("Running", ".status.trials.running", "integer"),
         Column("Failed", ".status.trials.failed", "integer"),
-        Column("Best", ".status.best.value", "number", "The best value of the objective so far."),
+        Column("Best", ".status.best.display", description="The best value of the objective so far."),
         Column("Best-Trial", ".status.best.trial"),
         AGE,
         Column("Objective", ".spec.objective.metric", wide=True),
@@ -44,7 +44,7 @@ TRIAL: Final = Resource(
     columns=(
         Column("Study", ".spec.studyRef.name"),
         Column("State", ".status.state"),
-        Column("Value", ".status.result.value", "number", "The objective as the study counts it."),
+        Column("Value", ".status.result.display", description="The objective as the study counts it."),
         Column("Step", ".status.result.step", "integer", "The training step at which it was measured."),
         Column("Attempt", ".status.attempt", "integer"),
         AGE,

@@ -374,6 +374,7 @@ class TrialSummary(Model):
 
     trial: str = Field(description="The TuningTrial's name.", max_length=253)
     value: float = Field(description="The objective.")
+    display: str = Field("", description="The objective in six digits, for people.", max_length=32)
     step: int | None = Field(None, description="The training step at which it was measured, where known.", ge=0)
     source: str = Field(
         description="Record: exact, from the trial's final record. Prometheus: the last sample that was scraped, which "

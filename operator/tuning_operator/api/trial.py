@@ -103,6 +103,9 @@ class TrialResult(Model):
 
     value: float | None = Field(None, description="The objective as the study counts it, where it is finite.")
     non_finite: NonFinite | None = Field(None, description="The objective, where it is not finite.")
+    display: str = Field(
+        "", description="The objective in six digits, or NaN, Infinity, -Infinity; for people.", max_length=32
+    )
     step: int | None = Field(None, description="The training step at which it was measured, where known.", ge=0)
     best: Measurement | None = Field(None, description="The best finite evaluation.")
     last: Measurement | None = Field(None, description="The last evaluation.")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
+from tuning_contract.environment import parameter_variable
 from tuning_operator.api.study import Hyperparameter, Role, TuningStudySpec
 from tuning_operator.search.arms import arms_of
 from tuning_operator.study.durations import parse_duration
@@ -49,15 +50,25 @@ def check_specification(spec: TuningStudySpec) -> None:
         raise Refused("SearchSpaceInvalid", f"spec.hyperparameters: {error}") from None
     by_name = {h.name: h for h in spec.hyperparameters}
     for one, other in combinations(spec.hyperparameters, 2):
-        if one.parameter_name == other.parameter_name and not _exclude_each_other(one, other, by_name):
+        if _variable(one) == _variable(other) and not _exclude_each_other(one, other, by_name):
             raise Refused(
                 "ParameterAmbiguous",
-                f"hyperparameters {one.name} and {other.name} both set the parameter {one.parameter_name}, and both "
-                "can exist in one trial: give them `when` on the same hyperparameter with different values",
+                f"hyperparameters {one.name} and {other.name} both set {_what_is_set(one, other)}, and both can exist in "
+                "one trial: give them `when` on the same hyperparameter with different values",
             )
     _check_container(spec)
     if spec.budget.max_duration is not None and parse_duration(spec.budget.max_duration).total_seconds() <= 0:
         raise Refused("BudgetInvalid", "spec.budget.maxDuration must be longer than nothing")
+
+
+def _variable(hyperparameter: Hyperparameter) -> str:
+    """Return the container's variable for a hyperparameter: names that differ in case alone share one."""
+    return parameter_variable(hyperparameter.parameter_name)
+
+
+def _what_is_set(one: Hyperparameter, other: Hyperparameter) -> str:
+    same = one.parameter_name == other.parameter_name
+    return f"the parameter {one.parameter_name}" if same else f"the variable {_variable(one)}"
 
 
 def _exclude_each_other(one: Hyperparameter, other: Hyperparameter, by_name: Mapping[str, Hyperparameter]) -> bool:

@@ -92,7 +92,14 @@ def _measurement(point: Point | None, has_step: bool = True) -> Measurement | No
 
 
 def _value_fields(counted: Measurement | None) -> dict[str, object]:
-    return {} if counted is None else counted.model_dump(exclude_none=True)
+    if counted is None:
+        return {}
+    return {**counted.model_dump(exclude_none=True), "display": displayed(counted)}
+
+
+def displayed(measurement: Measurement) -> str:
+    """Return a measurement in six digits, as people read it; a value that is not finite by its name."""
+    return f"{measurement.value:.6g}" if measurement.value is not None else str(measurement.non_finite or "")
 
 
 def _curve_text(points: Sequence[Point]) -> str | None:

@@ -122,7 +122,12 @@ def _summary(trial: TrialView, searched: set[str]) -> TrialSummary:
         raise ValueError(f"{trial.name} has no value")
     parameters = [ParameterAssignment(name=a.name, value=a.value) for a in trial.spec.assignments if a.name in searched]
     return TrialSummary(
-        trial=trial.name, value=result.value, step=result.step, source=result.source.value, parameters=parameters
+        trial=trial.name,
+        value=result.value,
+        display=result.display,
+        step=result.step,
+        source=result.source.value,
+        parameters=parameters,
     )
 
 

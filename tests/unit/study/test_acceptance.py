@@ -48,6 +48,11 @@ def only(name: str, *values: str) -> dict[str, Any]:
             "ParameterAmbiguous",
             "hyperparameters a and b both set the parameter a",
         ),
+        (
+            {"hyperparameters": [a_range("rate"), a_range("Rate")]},
+            "ParameterAmbiguous",
+            "hyperparameters rate and Rate both set the variable TUNING_PARAMETER_RATE",
+        ),
         ({"trial": {"template": {"spec": {"containers": []}}}}, "TemplateInvalid", "at least one container"),
         ({"trial": {"template": {"spec": {"containers": None}}}}, "TemplateInvalid", "at least one container"),
         (

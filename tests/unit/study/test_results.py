@@ -78,6 +78,15 @@ def test_a_value_that_is_not_finite_is_data(values: list[float], at: str, name: 
         assert result.non_finite.value == name
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.03351679352996741, "0.0335168"), (1234567.8, "1.23457e+06"), (NAN, "NaN"), (-INF, "-Infinity")],
+)
+def test_people_read_six_digits(value: float, text: str) -> None:
+    assert recorded([value], "Last").display == text
+    assert scraped(samples(value), "Last").display == text
+
+
 def test_without_any_finite_value_the_last_one_is_shown() -> None:
     result = scraped(samples(NAN, INF))
     assert (result.best, result.non_finite) == (None, "Infinity")
