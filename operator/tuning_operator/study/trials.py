@@ -14,6 +14,8 @@ from tuning_operator.study.endings import Ending, EndingKind, ending_of
 from tuning_operator.study.snapshot import JobView, PodView, Snapshot, TrialView
 
 SUCCEEDED = "Succeeded"
+POD_LOST = "PodLost"
+"""The reason of a trial whose attempt has lost its pod, while its Job has not yet drawn its conclusion."""
 RESULT_TTL = timedelta(hours=1)
 FAILURE_TTL = timedelta(days=1)
 MAX_RESULTS_LOST = 1
@@ -177,8 +179,10 @@ def _observed(
                 "message": f"Pod {running.name} is training.",
             }
         elif before.state in (TrialState.PENDING, TrialState.SUSPENDED) or lost:
-            message = f"Job {job.name} is starting its pod."
-            changes |= {"state": TrialState.PENDING, "reason": "PodStarting", "message": message}
+            counted = _last_loss_is_counted(before) and all(pod.over for pod in pods)
+            reason = POD_LOST if lost or counted else "PodStarting"
+            said = "lost its pod" if reason == POD_LOST else "is starting its pod"
+            changes |= {"state": TrialState.PENDING, "reason": reason, "message": f"Job {job.name} {said}."}
     if running is not None and before.start_time is None:
         changes["start_time"] = running.started
     progress = _progress(snapshot, trial)
@@ -248,8 +252,9 @@ def _lost(snapshot: Snapshot, trial: TrialView, ending: Ending, job: JobView | N
     if ending.pod_uid is not None and ending.pod_uid not in lost:
         lost.append(ending.pod_uid)
     fresh = [uid for uid in lost if uid not in before.lost_pods]
-    # Without a pod to name, the loss of the attempt counts once.
-    retries = before.infrastructure_retries + (len(fresh) if lost else 1)
+    # Without a pod to name, the loss of the attempt counts once: perhaps its pod was seen, and is gone by now.
+    unnamed = 0 if _last_loss_is_counted(before) else 1
+    retries = before.infrastructure_retries + (len(fresh) if lost else unnamed)
     counts = {"infrastructure_retries": retries, "lost_pods": [*before.lost_pods, *fresh]}
     counted = replace(trial, status=before.model_copy(update=counts))
     if retries > snapshot.study.spec.budget.max_infrastructure_retries:
@@ -268,6 +273,11 @@ def _lost(snapshot: Snapshot, trial: TrialView, ending: Ending, job: JobView | N
     )
     event = Event("TrialLost", f"{ending.message}; attempt {before.attempt + 1} follows", trial=trial.name)
     return TrialStep(status, events=(event,), look_again_after=wait)
+
+
+def _last_loss_is_counted(status: TuningTrialStatus) -> bool:
+    """Whether an earlier look saw this attempt's pod lost, and no other pod since."""
+    return status.reason == POD_LOST and status.job is not None
 
 
 def _retries_exceeded(snapshot: Snapshot, trial: TrialView, job: JobView | None) -> TrialStep:

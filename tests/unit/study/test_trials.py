@@ -201,6 +201,29 @@ def test_a_pod_that_its_job_replaces_counts_once_while_the_trial_goes_on() -> No
     assert of(lost.status, "infrastructure_retries", "attempt") == (2, 1)
 
 
+def test_a_loss_counts_once_although_the_pod_is_gone_when_its_job_has_failed() -> None:
+    trial = a_trial(state="Running", job=JOB.name)
+    seen = step(trial, (JOB,), (a_pod(JOB, exit_code=143, deleting=True),)).status
+    assert of(seen, "reason", "infrastructure_retries") == ("PodLost", 1)
+    # a new process of the operator knows no pods but those that are still there
+    waiting = step(replace(trial, status=seen), (JOB,), ()).status
+    assert waiting == seen
+    over = step(replace(trial, status=waiting), (FAILED_JOB,), ()).status
+    assert of(over, "reason", "infrastructure_retries", "attempt", "job") == ("PodLost", 1, 1, None)
+    # the next attempt's pod is lost, and nobody saw it
+    again = step(replace(trial, status=over), (a_job(trial, 1, failed=True),), ()).status
+    assert of(again, "infrastructure_retries", "attempt") == (2, 2)
+
+
+def test_a_loss_after_a_replacement_is_another_one() -> None:
+    evicted = a_pod(JOB, exit_code=143, disrupted=True)
+    trial = a_trial(state="Running", job=JOB.name)
+    lost = replace(trial, status=step(trial, (JOB,), (evicted,)).status)
+    replaced = replace(trial, status=step(lost, (JOB,), (evicted, a_pod(JOB, 1))).status)
+    assert of(replaced.status, "reason", "infrastructure_retries") == ("PodStarting", 1)
+    assert step(replaced, (FAILED_JOB,), ()).status.infrastructure_retries == 2
+
+
 def test_losses_that_nobody_saw_happen_are_counted_afterwards() -> None:
     pods = (a_pod(JOB, 0, exit_code=143, disrupted=True), a_pod(JOB, 1, exit_code=143, deleting=True))
     status = step(a_trial(state="Running", job=JOB.name), (FAILED_JOB,), pods).status
