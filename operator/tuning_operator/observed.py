@@ -4,10 +4,11 @@ Fed by events and by the answers to our own writes, so that a decision sees what
 time: everything in it comes from the API server again.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from tuning_operator.api import names
@@ -19,8 +20,8 @@ Key = tuple[str, str]
 """Namespace and uid of a study."""
 View = TypeVar("View")
 
-SETTLED_AFTER = 10.0
-"""In seconds: so long after a family was listed, first events of a watch still belong to the watches' start."""
+SETTLED_AFTER = 5.0
+"""In seconds: so long the first events of a watch are waited for, so that one list answers all of them."""
 
 
 @dataclass
@@ -34,8 +35,8 @@ class Family:
     """By uid. A pod that is gone stays in its last state for as long as its Job is there."""
     synced: bool = False
     """Whether all was listed once; before that an absence means nothing."""
-    listed_at: float = 0.0
-    """When all was listed last, by the monotonic clock."""
+    list_again_at: float = math.inf
+    """When all is to be listed anew, by the monotonic clock; events may have been missed."""
     versions: dict[str, int] = field(default_factory=dict)
     """The newest resourceVersion seen of each uid; of what is gone, too, until the next complete list."""
     ended: datetime | None = None
@@ -122,18 +123,18 @@ class Observed:
             last = {uid: pod if stays(uid) else replace(pod, gone=True) for uid, pod in family.pods.items()}
             family.pods = {uid: pod for uid, pod in last.items() if stays(uid) or pod.job_uid in family.jobs}
 
-    def listed(self, key: Key) -> None:
+    def listed(self, key: Key, again_after: timedelta) -> None:
         """Note that all of a family's lists were taken in, and forget the versions of what is gone."""
         family = self.family(key)
-        family.synced, family.listed_at = True, time.monotonic()
+        family.synced = True
+        family.list_again_at = min(family.list_again_at, time.monotonic() + again_after.total_seconds())
         known = {*family.jobs, *family.pods, *(trial.uid for trial in family.trials.values()), key[1]}
         family.versions = {uid: version for uid, version in family.versions.items() if uid in known}
 
     def doubt(self, key: Key) -> None:
-        """Have a family listed anew: a watch began again, and does not tell what went away meanwhile."""
+        """Have a family listed anew soon: a watch began again, and does not tell what went away meanwhile."""
         family = self.family(key)
-        if time.monotonic() - family.listed_at > SETTLED_AFTER:
-            family.synced = False
+        family.list_again_at = min(family.list_again_at, time.monotonic() + SETTLED_AFTER)
 
     @staticmethod
     def _is_newer(family: Family, raw: Raw) -> bool:

@@ -6,6 +6,7 @@ twice, or run beside a second operator: the next look starts from what the API s
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -93,7 +94,7 @@ class Reconciler:
         return wait
 
     async def _look(self, key: Key, family: Family) -> timedelta:
-        if not family.synced or time.monotonic() - family.listed_at > RESYNC.total_seconds():
+        if not family.synced or time.monotonic() >= family.list_again_at:
             await self._sync(key, family)
         snapshot = await self._observe(key, family)
         decision = decide(snapshot)
@@ -102,7 +103,8 @@ class Reconciler:
             decision = decide(snapshot)
         if not await self._act(key, family, snapshot, decision):
             return timedelta(0)
-        waits = [RESYNC] if decision.look_again_after is None else [RESYNC, decision.look_again_after]
+        listing = timedelta(seconds=max(family.list_again_at - time.monotonic(), 0))
+        waits = [listing] if decision.look_again_after is None else [listing, decision.look_again_after]
         # A Job without a pod is watched by nobody: why it has none stands in events only.
         return min([*waits, POD_PATIENCE] if _awaits_pods(snapshot) and decision.study_status is None else waits)
 
@@ -112,6 +114,8 @@ class Reconciler:
         """List all that belongs to a study: after a start, and whenever what we know proved to be out of date."""
         namespace, uid = key
         name = _existing(family).name
+        # What is doubted from now on may be missing from these lists.
+        family.synced, family.list_again_at = False, math.inf
         try:
             raw = await self.cluster.get("tuningstudies", namespace, name)
         except NotFound:
@@ -123,7 +127,7 @@ class Reconciler:
         self.observed.apply("tuningstudies", raw)
         for resource in ("tuningtrials", "jobs", "pods"):
             self.observed.replace_all(key, resource, *await self.cluster.list_of_study(resource, namespace, uid))
-        self.observed.listed(key)
+        self.observed.listed(key, RESYNC)
 
     async def _observe(self, key: Key, family: Family) -> Snapshot:
         study = _existing(family)

@@ -1,5 +1,6 @@
 """What the watches have told: in any order, twice, or after the answers to our own writes."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -165,19 +166,18 @@ def test_a_list_that_is_older_than_an_object_does_not_take_it_away() -> None:
     assert not family.pods["pod-a"].over
 
 
-def test_a_watch_that_begins_again_has_a_family_listed_anew_but_not_while_the_watches_start(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    now = 1000.0
-    monkeypatch.setattr("time.monotonic", lambda: now)
+def test_a_watch_that_begins_again_has_a_family_listed_anew_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.monotonic", lambda: 1000.0)
     observed = Observed()
     observed.apply("tuningstudies", study(1))
-    observed.listed(KEY)
-    observed.doubt(KEY)
-    assert observed.family(KEY).synced
-    now += 60
-    observed.doubt(KEY)
-    assert not observed.family(KEY).synced
+    observed.listed(KEY, timedelta(minutes=10))
+    assert observed.family(KEY).list_again_at == 1600.0
+    for _ in range(3):
+        observed.doubt(KEY)
+    soon = observed.family(KEY).list_again_at
+    assert 1000.0 < soon < 1060.0
+    observed.listed(KEY, timedelta(minutes=10))
+    assert observed.family(KEY).list_again_at == soon, "the doubt came while the lists were being read"
 
 
 def test_a_deleted_study_leaves_its_key_until_it_is_forgotten() -> None:
@@ -213,6 +213,6 @@ def test_memory_is_given_back_with_the_objects() -> None:
         observed.apply("pods", pod(3 * number + 2, name=f"pod-{number}", of=f"job-{number}"))
         observed.apply("pods", pod(3 * number + 3, name=f"pod-{number}", of=f"job-{number}"), gone=True)
         observed.apply("jobs", job(3 * number + 4, f"job-{number}"), gone=True)
-    observed.listed(KEY)
+    observed.listed(KEY, timedelta(minutes=10))
     family = observed.family(KEY)
     assert (len(family.jobs), len(family.pods), len(family.versions)) == (0, 0, 0)

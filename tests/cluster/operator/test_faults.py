@@ -78,13 +78,30 @@ def test_an_api_server_that_fails_for_a_while_costs_nothing_but_the_while(
     lab.script(completes)
     for attempt in live:
         lab.kubelet.end(attempt, completes(attempt))
-    lab.until("its watches have failed", lambda: behind.probe("readyz") == 503 or code != 500, within=20)
+    lab.until("it says that it is not ready", lambda: behind.probe("readyz") == 503)
     assert behind.probe("healthz") == 200
     proxy.fault = Fault()
     status = lab.await_state("Succeeded")
     assert status["trials"]["succeeded"] == status["trials"]["total"] == 3
     assert all(t["status"]["attempt"] == 0 for t in lab.trials().values())
     assert behind.alive
+
+
+def test_what_went_away_while_the_watches_were_broken_is_missed(
+    bench: Callable[[], Lab], behind: Operator, proxy: Proxy
+) -> None:
+    lab = bench()
+    lab.script(lambda _: Runs())
+    lab.create(a_small_study(budget={"maxTrials": 1, "parallelTrials": 1}))
+    lab.until("it runs", lambda: lab.status().get("trials", {}).get("running") == 1)
+    lab.script(completes)
+    proxy.fault = Down(410)
+    proxy.break_watches()
+    lab.kubectl("delete", "jobs", "--all")
+    lab.until("its pod is gone", lambda: not lab.pods())
+    proxy.fault = Fault()
+    lab.await_state("Succeeded")
+    assert (lab.trial()["attempt"], lab.trial()["infrastructureRetries"]) == (1, 1)
 
 
 def test_the_operator_outlives_a_restart_of_the_api_server(lab: Lab, plane: ControlPlane, operator: Operator) -> None:
