@@ -122,6 +122,13 @@ def _new(live: Live, name: str) -> Namespace:
 
 
 @pytest.fixture
+def own_cluster(live: Live) -> None:
+    """For tests that do what nobody should do to a user's cluster."""
+    if not live.cluster.local:
+        pytest.skip("only for a cluster of the tests' own, not with CLUSTER=existing")
+
+
+@pytest.fixture
 def namespace(request: pytest.FixtureRequest, live: Live) -> Iterator[Namespace]:
     """A namespace of the test's own."""
     made = _new(live, request.node.name.removeprefix("test_"))

@@ -52,7 +52,7 @@ def reinstalled(live: Live) -> Iterator[None]:
     live.install()
 
 
-@pytest.mark.usefixtures("reinstalled")
+@pytest.mark.usefixtures("own_cluster", "reinstalled")
 def test_studies_outlive_the_release_and_another_installation_goes_on_with_them(
     live: Live, namespace: Namespace, manifests: Path
 ) -> None:

@@ -175,6 +175,7 @@ def test_the_next_trial_starts_at_once(run: Run, figure: Callable[[str, float], 
     assert metrics["process_resident_memory_bytes"] < 300 * 2**20
 
 
+@pytest.mark.usefixtures("own_cluster")
 def test_a_killed_operator_loses_nothing_and_repeats_nothing(run: Run, live: Live, namespace: Namespace) -> None:
     study = "first-study"
     namespace.kubectl("apply", "--filename", FIRST)
