@@ -13,10 +13,13 @@ a few seconds, so that a test session (or a test) can have its own::
 from __future__ import annotations
 
 import base64
+import ctypes
 import json
+import signal
 import socket
 import ssl
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
@@ -35,6 +38,7 @@ SERVICE_RANGE = "10.96.0.0/24"
 SERVICE_ADDRESS = "10.96.0.1"
 READY_SECONDS = 60.0
 STOP_SECONDS = 10.0
+PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>
 
 ADMIN: tuple[str, list[str]] = ("admin", ["system:masters"])
 CONTROLLER_MANAGER: tuple[str, list[str]] = ("system:kube-controller-manager", [])
@@ -211,6 +215,7 @@ class ControlPlane:
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
                 start_new_session=True,  # Ctrl-C reaches the tests first, which stop the rest in order
+                preexec_fn=_die_with_parent,
             )
 
     def _wait_until(self, what: str, condition: Callable[[], bool]) -> None:
@@ -276,6 +281,12 @@ def kubeconfig(server: str, authority: bytes, client: Pair) -> dict[str, object]
             }
         ],
     }
+
+
+def _die_with_parent() -> None:
+    """Have the kernel stop this process when the tests are killed and cannot stop it themselves (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def free_port() -> int:
