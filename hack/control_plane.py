@@ -286,7 +286,7 @@ def kubeconfig(server: str, authority: bytes, client: Pair) -> dict[str, object]
 def _die_with_parent() -> None:
     """Have the kernel stop this process when the tests are killed and cannot stop it themselves (Linux)."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def free_port() -> int:
