@@ -212,8 +212,7 @@ class Reconciler:
         if not await self._create(key, study, decision):
             return False
         self._measure_gap(family, decision)
-        for expiry in decision.expiries:
-            await self._expire(study, expiry.job, expiry.after)
+        await _all(self._expire(study, expiry.job, expiry.after) for expiry in decision.expiries)
         if decision.study_status is not None:
             body = status_body(
                 "TuningStudy", study.namespace, study.name, study.uid, study.resource_version, decision.study_status
