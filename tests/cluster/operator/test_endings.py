@@ -3,6 +3,7 @@
 import pytest
 
 from tests.cluster.operator.conftest import Lab, a_small_study
+from tests.support.api import Manifest
 from tests.support.kubelet import Attempt, Container, Ends, Runs, completes, crashes, diverges, is_interrupted
 from tests.support.operators import Operator
 from tuning_contract.exit_codes import ExitCode
@@ -61,8 +62,13 @@ def test_a_study_in_which_too_many_trials_fail_fails(lab: Lab) -> None:
     lab.create(a_small_study(budget={"maxTrials": 8, "maxFailedTrials": 1}))
     lab.await_state("Failed")
     assert lab.condition("Failed")["reason"] == "MaxFailedTrialsExceeded"
-    counts = lab.until("nothing is under way", lambda: c if not (c := lab.status()["trials"])["pending"] else None)
-    assert (counts["running"], counts["succeeded"]) == (0, 0)
+
+    def at_rest() -> Manifest | None:
+        counts: Manifest = lab.status()["trials"]
+        return None if counts["pending"] or counts["running"] else counts
+
+    counts = lab.until("nothing is under way", at_rest)
+    assert counts["succeeded"] == 0
     assert counts["failed"] + counts["stopped"] == counts["total"] <= 4
 
 
