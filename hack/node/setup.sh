@@ -21,7 +21,7 @@ rm -f /lib/systemd/system/multi-user.target.wants/* /etc/systemd/system/*.wants/
   /lib/systemd/system/sockets.target.wants/*udev* /lib/systemd/system/sockets.target.wants/*initctl* \
   /lib/systemd/system/basic.target.wants/*
 echo ReadKMsg=no >> /etc/systemd/journald.conf
-systemctl enable kubelet.service containerd.service undo-mount-hacks.service volume-permissions.path
+systemctl enable kubelet.service containerd.service undo-mount-hacks.service volume-permissions.service
 systemctl mask systemd-binfmt.service
 
 # An oom_score_adj below the parent's needs CAP_SYS_RESOURCE, which root inside some machines lacks.
