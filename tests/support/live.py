@@ -322,7 +322,13 @@ class Namespace:
     def wait_until_trained(self, study: str, step: int, trials: int) -> list[Manifest]:
         """Wait until Prometheus has seen so many trials of a study reach a step; return all trials by index."""
         query = f'tuning_trial_step{{namespace="{self.name}", study="{study}"}} >= {step}'
-        until(f"{trials} trials of {study} reach step {step}", lambda: len(self.live.ask(query)) >= trials)
+
+        def trained() -> bool:
+            state = self.study(study).get("status", {}).get("state")
+            assert state not in SETTLED, f"{study} is {state} before {trials} trials have reached step {step}"
+            return len(self.live.ask(query)) >= trials
+
+        until(f"{trials} trials of {study} reach step {step}", trained)
         return self.trials(study)
 
     def wait_until_gone(self, *pods: Manifest) -> None:

@@ -69,7 +69,8 @@ def run(trial: TrialEnvironment, reporter: Reporter, stop: threading.Event) -> i
         return ExitCode.INTERRUPTED
     except Exception as error:
         traceback.print_exc()
-        reporter.failed("Crashed", repr(error))
+        # Not repr: an OSError keeps the name of the file to itself there.
+        reporter.failed("Crashed", f"{type(error).__name__}: {error}")
         return ExitCode.CRASHED
     reporter.complete()
     return ExitCode.COMPLETED
