@@ -124,3 +124,4 @@ def test_a_crash_leaves_its_reason_and_no_result(tmp_path: Path) -> None:
     assert code == ExitCode.CRASHED
     assert "FileExistsError" in errors
     assert (record.status, record.reason) == (RecordStatus.RUNNING, "Crashed")
+    assert "/checkpoints'" in record.message
