@@ -53,8 +53,8 @@ def check_specification(spec: TuningStudySpec) -> None:
         if _variable(one) == _variable(other) and not _exclude_each_other(one, other, by_name):
             raise Refused(
                 "ParameterAmbiguous",
-                f"hyperparameters {one.name} and {other.name} both set {_what_is_set(one, other)}, and both can exist in "
-                "one trial: give them `when` on the same hyperparameter with different values",
+                f"hyperparameters {one.name} and {other.name} both set {_what_is_set(one, other)}, and both can exist "
+                "in one trial: give them `when` on the same hyperparameter with different values",
             )
     _check_container(spec)
     if spec.budget.max_duration is not None and parse_duration(spec.budget.max_duration).total_seconds() <= 0:
