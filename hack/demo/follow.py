@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,8 @@ def follow(cluster: Cluster, study: str, picture: Path | None) -> None:
     if picture is not None:
         canvas = Console(record=True, width=92, file=io.StringIO())
         canvas.print(view.result(*seen))
-        canvas.save_svg(str(picture), title="make demo")
+        # Without the fonts that it would load from elsewhere: a page that shows it should ask nobody.
+        picture.write_text(re.sub(r"@font-face \{.*?\}\s*", "", canvas.export_svg(title="make demo"), flags=re.DOTALL))
     _say_where(cluster, study)
     problem = view.problem(seen[0])
     if problem is not None:
