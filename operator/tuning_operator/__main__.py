@@ -48,7 +48,7 @@ async def run(settings: OperatorSettings) -> int:
     reconciler = Reconciler(
         cluster, observed, curves, Settings(scrape_interval=settings.scrape_interval), settings.trainer_image
     )
-    watches = Watches(_sink(observed, queue), settings.watch_namespaces)
+    watches = Watches(_sink(observed, queue), settings.watch_namespaces, cluster.missing_kinds)
     QUEUE_DEPTH.set_function(lambda: queue.depth)
     QUEUE_OLDEST.set_function(lambda: queue.oldest)
     REGISTRY.register(StudyCollector(observed.studies))
@@ -61,7 +61,8 @@ async def run(settings: OperatorSettings) -> int:
         asyncio.create_task(curves.poll_forever(lambda: _training(observed.studies()), due), name="curves"),
         *(asyncio.create_task(queue.work(reconciler.reconcile), name=f"worker-{i}") for i in range(settings.workers)),
     ]
-    server = await serve(settings.port, Health(tasks, lambda: watches.up, cluster.answers))
+    answers = {"the API server": cluster.answers, "Prometheus": prometheus.answers}
+    server = await serve(settings.port, Health(tasks, lambda: watches.problem, answers))
     log.info("Tuning operator %s watches %s.", __version__, ", ".join(settings.watch_namespaces) or "all namespaces")
     stopped = _stop_requested()
     await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)

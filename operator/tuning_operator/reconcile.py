@@ -24,8 +24,8 @@ from tuning_operator.render.trial import event, status_body, trial
 from tuning_operator.search.arms import arms_of
 from tuning_operator.study import acceptance
 from tuning_operator.study.decide import decide, new_trial
-from tuning_operator.study.decision import Decision, NewJob, NewTrial, TrialStatusWrite
-from tuning_operator.study.metrics import trials_without_metrics
+from tuning_operator.study.decision import Decision, Event, NewJob, NewTrial, TrialStatusWrite
+from tuning_operator.study.metrics import trials_with_lost_results, trials_without_metrics
 from tuning_operator.study.snapshot import JobView, Refusal, Settings, Snapshot, StudyView, TrialView
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,7 @@ REFUSAL_WAIT = timedelta(seconds=30)
 """How long nothing is created after the API server refused it."""
 POD_PATIENCE = timedelta(seconds=2)
 """A Job whose pod has not appeared after this long is asked for its events."""
+JOBS_ASKED = 3
 RESYNC = timedelta(minutes=10)
 """How often a study is looked at although nothing seems to happen, and listed anew: a watch may have missed a thing."""
 
@@ -106,7 +107,8 @@ class Reconciler:
         listing = timedelta(seconds=max(family.list_again_at - time.monotonic(), 0))
         waits = [listing] if decision.look_again_after is None else [listing, decision.look_again_after]
         # A Job without a pod is watched by nobody: why it has none stands in events only.
-        return min([*waits, POD_PATIENCE] if _awaits_pods(snapshot) and decision.study_status is None else waits)
+        asks = _awaits_pods(snapshot) and not snapshot.refusals and decision.study_status is None
+        return min([*waits, POD_PATIENCE] if asks else waits)
 
     # --- observe ---------------------------------------------------------------------------------------------------
 
@@ -141,7 +143,7 @@ class Reconciler:
             metrics=self.curves.view(study),
             settings=self.settings,
         )
-        if trials_without_metrics(snapshot):
+        if trials_without_metrics(snapshot) or trials_with_lost_results(snapshot):
             await self.curves.read_names(study)
             snapshot = replace(snapshot, metrics=self.curves.view(study))
         snapshot = await self._try_template(key, snapshot)
@@ -172,7 +174,12 @@ class Reconciler:
         draft = new_trial(study, arms[0], 0, len(arms))
         stand_in = TrialView(draft.name, study.uid, "0", snapshot.now, False, draft.spec, TuningTrialStatus())
         try:
-            await self.cluster.dry_run_job(job(study, stand_in, 0, self.trainer_image))
+            body = job(study, stand_in, 0, self.trainer_image)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            # The schema keeps whatever the template says: a list may stand where a pod has an object.
+            return replace(snapshot, dry_run_error=f"spec.trial.template cannot be read as a pod: {error}")
+        try:
+            await self.cluster.dry_run_job(body)
         except Invalid as error:
             return replace(snapshot, dry_run_error=str(error))
         except Forbidden as error:
@@ -181,10 +188,14 @@ class Reconciler:
 
     async def _refusals(self, key: Key, snapshot: Snapshot) -> list[Refusal]:
         found = []
+        if snapshot.study.spec.suspend or snapshot.study.status.completion_time is not None:
+            self._refused.pop(key, None)  # nothing is to be created, so nothing is in the way
         refused = self._refused.get(key)
         if refused is not None:
             found.append(replace(refused.refusal, retry=snapshot.now - refused.at >= REFUSAL_WAIT))
-        for job_ in _without_pods(snapshot, POD_PATIENCE):
+        # The oldest will do: what keeps one pod away keeps the others away too.
+        waiting = sorted(_without_pods(snapshot, POD_PATIENCE), key=lambda j: (j.created, j.name))
+        for job_ in waiting[:JOBS_ASKED]:
             events = await self.cluster.failed_creates(snapshot.study.namespace, job_.name)
             if events:
                 newest = max(events, key=lambda e: e.get("lastTimestamp") or e.get("eventTime") or "")
@@ -206,6 +217,8 @@ class Reconciler:
         """Carry out a decision; return whether all of it was done, or the rest needs another look at once."""
         study = snapshot.study
         await _all(self._write_trial_status(study, write) for write in decision.trial_statuses)
+        # At once: what follows may be refused, and the next look sees the trials as they are then.
+        await self._tell(snapshot, [event_ for event_ in decision.events if event_.trial is not None])
         for deletion in decision.deletions:
             await self.cluster.delete_job(study.namespace, deletion.job.name, deletion.job.uid)
             log.info("Deleted a Job: %s", deletion.reason, extra=_about(study, deletion.job.trial))
@@ -218,7 +231,7 @@ class Reconciler:
                 "TuningStudy", study.namespace, study.name, study.uid, study.resource_version, decision.study_status
             )
             self.observed.apply("tuningstudies", await self.cluster.replace_status("tuningstudies", body))
-        await self._tell(snapshot, decision)
+        await self._tell(snapshot, [event_ for event_ in decision.events if event_.trial is None])
         return True
 
     async def _write_trial_status(self, study: StudyView, write: TrialStatusWrite) -> None:
@@ -233,18 +246,20 @@ class Reconciler:
     async def _create(self, key: Key, study: StudyView, decision: Decision) -> bool:
         """Create trials and Jobs; return False where the API server refused, which the next look reports.
 
-        The first one is created alone, so that a refusal costs one try and not one for each trial.
+        One, then two, then four at a time, up to the first refusal: one costs few tries, and not one for each trial.
         """
         work: list[NewJob | NewTrial] = [*decision.new_jobs, *decision.new_trials]
         if not work:
             return True
-        try:
-            await self._create_one(study, work[0])
-            await _all(self._create_one(study, item) for item in work[1:])
-        except (Forbidden, Invalid) as error:
-            name = work[0].name if isinstance(work[0], NewTrial) else work[0].trial.name
-            self._refuse(key, name, error)
-            return False
+        batch = 1
+        while work:
+            now, work = work[:batch], work[batch:]
+            try:
+                await _all(self._create_one(study, item) for item in now)
+            except (Forbidden, Invalid) as error:
+                self._refuse(key, now[0].name if isinstance(now[0], NewTrial) else now[0].trial.name, error)
+                return False
+            batch *= 2
         self._refused.pop(key, None)
         return True
 
@@ -254,7 +269,9 @@ class Reconciler:
             self.observed.apply("tuningtrials", raw)
             view = trial_view(raw)
             log.info("Created a trial: %s", item.spec.parameters, extra=_about(study, item.name))
-            await self._create_job(study, view, 0)
+            if view.status == TuningTrialStatus():
+                # Else it was there, and has come further: by another operator, for the moment in which two overlap.
+                await self._create_job(study, view, 0)
         else:
             await self._create_job(study, item.trial, item.attempt)
 
@@ -279,10 +296,10 @@ class Reconciler:
             TRIAL_GAP.observe((datetime.now(UTC) - family.ended).total_seconds())
         family.ended = None
 
-    async def _tell(self, snapshot: Snapshot, decision: Decision) -> None:
+    async def _tell(self, snapshot: Snapshot, events: Iterable[Event]) -> None:
         """Write events for people; they are worth no retry."""
         study = snapshot.study
-        for happened in decision.events:
+        for happened in events:
             extra = _about(study, happened.trial)
             level = logging.WARNING if happened.warning else logging.INFO
             log.log(level, "%s: %s", happened.reason, happened.message, extra=extra)

@@ -52,9 +52,9 @@ class Operator:
             )
 
     def await_ready(self) -> None:
-        """Wait until the operator says that it is ready."""
+        """Wait until the operator says that it is ready, or that it misses nothing but a Prometheus."""
         deadline = time.monotonic() + READY_SECONDS
-        while self.probe("readyz") != 200:
+        while self.unready() not in ("", "no answer from Prometheus"):
             assert self.alive, f"the operator ended: {self.tail()}"
             assert time.monotonic() < deadline, f"the operator is not ready: {self.tail()}"
             time.sleep(0.05)
@@ -90,6 +90,16 @@ class Operator:
             return error.code
         except (URLError, OSError):
             return None
+
+    def unready(self) -> str:
+        """Return what /readyz says that the operator waits for; empty: it is ready."""
+        try:
+            self._get("readyz")
+        except HTTPError as error:
+            return error.read().decode()
+        except (URLError, OSError):
+            return "nobody answers"
+        return ""
 
     def metrics(self) -> dict[str, float]:
         """Return the operator's own metrics by name with labels."""

@@ -73,6 +73,16 @@ class Cluster:
         API_SERVER_UP.set(status == 200)
         return status == 200
 
+    async def missing_kinds(self) -> str | None:
+        """Return which of our kinds the API server does not serve, or why it cannot be asked; None: it serves all."""
+        try:
+            status, text = await self._send("GET", f"/apis/{GROUP}/{VERSION}", None)
+            served = {each["name"] for each in json.loads(text).get("resources", [])} if status == 200 else set()
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return f"the API server does not answer ({error or type(error).__name__})"
+        missing = [f"{kind}.{GROUP}" for kind in ("tuningstudies", "tuningtrials") if kind not in served]
+        return f"the API server does not know {' and '.join(missing)}: apply manifests/crd" if missing else None
+
     async def get(self, resource: str, namespace: str, name: str) -> Manifest:
         """Read one object from etcd's quorum, not from a cache."""
         return await self._call("GET", resource, namespace, name)

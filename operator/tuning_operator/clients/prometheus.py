@@ -24,6 +24,8 @@ from tuning_operator.clients.telemetry import PROMETHEUS_QUERIES, PROMETHEUS_QUE
 from tuning_operator.study.snapshot import Sample
 
 QUERY_TIMEOUT = 10.0
+PROBE_TIMEOUT = 3.0
+"""Less than the probes' timeoutSeconds in the manifests."""
 STUDIES_A_QUERY = 50
 """So many uids (37 bytes each) stay far below Prometheus' limits on a query's size."""
 
@@ -56,6 +58,16 @@ class Prometheus:
         """Close the connections."""
         if self._session is not None:
             await self._session.close()
+
+    async def answers(self) -> bool:
+        """Return whether Prometheus answers a query, within a probe's patience."""
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT):
+                await self._query("vector(1)", lambda rows: rows)
+        except (PrometheusError, TimeoutError):
+            PROMETHEUS_UP.set(0)
+            return False
+        return True
 
     async def recent(self, targets: Iterable[Target], window: timedelta) -> dict[str, Curves]:
         """Return the last `window` of all targets' curves, by study uid: one query for up to 50 studies.
@@ -155,7 +167,8 @@ def paired(rows: Iterable[Row], targets: Iterable[Target]) -> dict[str, Curves]:
         key = _Scraped.from_labels(row["metric"])
         samples = {float(at): float(text) for at, text in row["values"]}
         if row["metric"]["__name__"] == TRIAL_STEP:
-            steps[key] = samples
+            # Scraped by two jobs, or by two Prometheis behind one, a pod has the series twice.
+            steps.setdefault(key, {}).update(samples)
         elif row["metric"]["__name__"] == series.get((key.namespace, key.study_uid)):
             values.setdefault(key, {}).update(samples)
     found: dict[str, dict[str, list[Sample]]] = {}

@@ -1,7 +1,7 @@
 """What the operator shows of itself: its metrics, and whether it lives and is ready."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -78,10 +78,10 @@ class Health:
     """
 
     workers: list[asyncio.Task[None]] = field(default_factory=list)
-    watching: Callable[[], bool] = lambda: False
-    """Whether the watches on the API server were begun."""
-    answers: Callable[[], Awaitable[bool]] | None = None
-    """Asks whether the API server answers; watches that it broke off wait for it in silence."""
+    watches: Callable[[], str | None] = lambda: None
+    """Returns why nothing is watched; None: the watches run."""
+    answers: Mapping[str, Callable[[], Awaitable[bool]]] = field(default_factory=dict)
+    """Asks, by name, whether those answer that the operator works with; a broken watch waits in silence."""
 
     def problem(self) -> str | None:
         """Return what a restart would cure; None: nothing."""
@@ -90,11 +90,12 @@ class Health:
 
     async def unready(self) -> str | None:
         """Return what the operator waits for; None: it is ready."""
-        if not self.watching():
-            return "not watching the API server"
-        if self.answers is not None and not await self.answers():
-            return "the API server does not answer"
-        return self.problem()
+        problem = self.watches()
+        if problem is not None:
+            return problem
+        answers = await asyncio.gather(*(ask() for ask in self.answers.values()))
+        silent = [name for name, answered in zip(self.answers, answers, strict=True) if not answered]
+        return f"no answer from {' and '.join(silent)}" if silent else self.problem()
 
 
 async def serve(port: int, health: Health) -> web.AppRunner:

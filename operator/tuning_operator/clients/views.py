@@ -10,6 +10,7 @@ from tuning_operator.api import names
 from tuning_operator.api.study import TuningStudySpec, TuningStudyStatus
 from tuning_operator.api.trial import TuningTrialSpec, TuningTrialStatus
 from tuning_operator.study.snapshot import JobView, PodView, StudyView, TrialView
+from tuning_operator.study.starting import CANNOT_START_WORDS
 
 Raw = Mapping[str, Any]
 
@@ -87,6 +88,8 @@ def pod_view(raw: Raw, gone: bool = False) -> PodView:
     state: Raw = trains.get("state") or {}
     ended: Raw = state.get("terminated") or {}
     began = (state.get("running") or {}).get("startedAt") or ended.get("startedAt")
+    if ended.get("reason") in CANNOT_START_WORDS:
+        began = None  # the kubelet writes 1970 there
     finished = _optional_moment(ended.get("finishedAt"))
     conditions = {c["type"]: c for c in status.get("conditions") or []}
     scheduled = conditions.get("PodScheduled", {})

@@ -9,7 +9,7 @@ import itertools
 import logging
 import random
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import kopf
@@ -25,6 +25,8 @@ Sink = Callable[[str, Mapping[str, Any], str | None], None]
 FAILURES_ALLOWED = 20
 """So many watches in a row that fail at once mean that a restart of the process is the better cure."""
 HEALTHY_AFTER = 60.0
+ASK_AGAIN = 2.0
+"""Seconds between questions whether the API server knows our kinds by now."""
 
 
 class Watches:
@@ -34,16 +36,25 @@ class Watches:
     Apart from ours, it can be started again without losing the queue or what was observed.
     """
 
-    def __init__(self, sink: Sink, namespaces: Sequence[str]) -> None:
+    def __init__(self, sink: Sink, namespaces: Sequence[str], missing: Callable[[], Awaitable[str | None]]) -> None:
+        """Prepare to watch.
+
+        Args:
+            sink: takes what the watches tell.
+            namespaces: the ones to watch; none named means all.
+            missing: says what the API server does not serve yet of what is watched; None: nothing is missing.
+        """
         self._sink = sink
         self._namespaces = namespaces
+        self._missing = missing
+        self._problem: str | None = "the watches have not begun"
         self._ready = threading.Event()
         self._stop = threading.Event()
 
     @property
-    def up(self) -> bool:
-        """Whether the watches are running."""
-        return self._ready.is_set()
+    def problem(self) -> str | None:
+        """Why nothing is watched; None while the watches run."""
+        return None if self._ready.is_set() else self._problem
 
     async def run(self) -> None:
         """Watch until cancelled; return only when watching failed too often for a restart of kopf to help."""
@@ -51,6 +62,7 @@ class Watches:
         failures = 0
         while failures < FAILURES_ALLOWED:
             self._stop.clear()
+            await self._wait_for_our_kinds()
             started = loop.time()
             try:
                 await asyncio.to_thread(self._watch, loop)
@@ -61,6 +73,15 @@ class Watches:
                 self._stop.set()
             failures = 0 if loop.time() - started > HEALTHY_AFTER else failures + 1
             await asyncio.sleep(min(0.5 * 2**failures, 30.0))
+
+    async def _wait_for_our_kinds(self) -> None:
+        """Return when the API server serves our kinds: kopf looks once, and would never watch what came later."""
+        while (missing := await self._missing()) is not None:
+            if missing != self._problem:
+                log.warning("Nothing is watched: %s.", missing)
+            self._problem = missing
+            await asyncio.sleep(ASK_AGAIN)
+        self._problem = "the watches have not begun"
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         def pass_on(resource: str, event: Mapping[str, Any]) -> None:

@@ -4,7 +4,6 @@ One pod that is never restarted in place. The Job itself replaces a pod that was
 (podFailurePolicy); every other failure ends it, and a retry is a new Job.
 """
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -88,7 +87,7 @@ def _pod_template(
     study: StudyView, trial: TrialView, attempt: int, labels: Mapping[str, str], default_image: str
 ) -> Manifest:
     template = study.spec.trial.template
-    pod_spec: dict[str, Any] = copy.deepcopy(template.spec)
+    pod_spec: dict[str, Any] = without_nulls(template.spec)
     name = container_name(study.spec)
     trains = next(c for c in pod_spec["containers"] if c.get("name", "") == name)
     _equip(trains, study, trial, attempt, default_image)
@@ -103,6 +102,13 @@ def _pod_template(
         names.ANNOTATION_METRICS_PATH: study.spec.metrics.path,
     }
     return {"metadata": _metadata(template, labels, annotations), "spec": with_restricted_defaults(pod_spec)}
+
+
+def without_nulls(value: Any) -> Any:
+    """Return a copy without fields that are null, which for Kubernetes are unset."""
+    if isinstance(value, dict):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    return [without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def _metadata(template: PodTemplate, labels: Mapping[str, str], annotations: Mapping[str, str]) -> Manifest:

@@ -92,7 +92,9 @@ def _check_container(spec: TuningStudySpec) -> None:
     containers = spec.trial.template.spec.get("containers")
     if not isinstance(containers, Sequence) or not containers:
         raise Refused("TemplateInvalid", "spec.trial.template.spec.containers must have at least one container")
-    names = [c.get("name") for c in containers if isinstance(c, dict)]
+    if not all(isinstance(container, dict) for container in containers):
+        raise Refused("TemplateInvalid", "each of spec.trial.template.spec.containers must be an object with a name")
+    names = [container.get("name") for container in containers]
     if spec.trial.container is not None and spec.trial.container not in names:
         raise Refused(
             "TemplateInvalid",

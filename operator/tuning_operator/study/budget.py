@@ -71,8 +71,17 @@ def _unused(taken: Set[int]) -> Iterator[int]:
     return (position for position in count() if position not in taken)
 
 
+def is_out_of_time(study: StudyView, used: timedelta) -> bool:
+    """Whether maxDuration is used up: nothing is started any more, and what runs is stopped."""
+    limit = study.spec.budget.max_duration
+    return limit is not None and used >= parse_duration(limit)
+
+
 def outcome_of(study: StudyView, trials: Iterable[Progressed], used: timedelta) -> Outcome | None:
-    """Return how the study is over; None while it goes on."""
+    """Return how the study is over; None while it goes on.
+
+    When its time is over it is not at its end before its last trials are: one may complete within its grace period.
+    """
     budget = study.spec.budget
     states = Counter(status.state for _, status in trials)
     results = states[TrialState.SUCCEEDED] + states[TrialState.INFEASIBLE]
@@ -82,8 +91,8 @@ def outcome_of(study: StudyView, trials: Iterable[Progressed], used: timedelta) 
             f"{budget.max_failed_trials}. See the trials' messages; raising the budget continues the study."
         )
         return Outcome(OutcomeKind.FAILED, "MaxFailedTrialsExceeded", message)
-    out_of_time = budget.max_duration is not None and used >= parse_duration(budget.max_duration)
-    if results < budget.max_trials and not out_of_time:
+    at_rest = all(state.is_finished for state in states)
+    if results < budget.max_trials and not (at_rest and is_out_of_time(study, used)):
         return None
     reason = "MaxDurationReached" if results < budget.max_trials else "MaxTrialsReached"
     counts = f"{states[TrialState.SUCCEEDED]} trials with a value, {states[TrialState.INFEASIBLE]} infeasible"

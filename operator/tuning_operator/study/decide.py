@@ -16,7 +16,15 @@ from tuning_operator.api.trial import StudyRef, TrialState, TuningTrialSpec
 from tuning_operator.search.arms import Arm, arms_of, trial_index
 from tuning_operator.search.quasi_random import suggest
 from tuning_operator.study import acceptance, starting
-from tuning_operator.study.budget import Outcome, OutcomeKind, next_positions, outcome_of, used_time, wound
+from tuning_operator.study.budget import (
+    Outcome,
+    OutcomeKind,
+    is_out_of_time,
+    next_positions,
+    outcome_of,
+    used_time,
+    wound,
+)
 from tuning_operator.study.conditions import is_true
 from tuning_operator.study.decision import Decision, Event, NewJob, NewTrial, TrialStatusWrite
 from tuning_operator.study.durations import parse_duration
@@ -26,6 +34,9 @@ from tuning_operator.study.trials import Halt, TrialStep, advance, is_settled
 
 BLOCKED_LOOK = timedelta(seconds=10)
 """How often a study whose pods cannot start is looked at again, for causes that no watch reports."""
+
+
+OUT_OF_TIME = "The study's time is over (spec.budget.maxDuration)."
 
 
 def decide(snapshot: Snapshot) -> Decision:
@@ -71,13 +82,14 @@ class _Plan:
         outcome = outcome_of(study, ((t.spec, t.status) for t in after), used)
         active = [look.trial.name for look in self.looks if not look.step.status.state.is_finished]
         obstacle = starting.obstacle_of(snapshot, active)
-        goes_on = self.refusal is None and outcome is None and not study.spec.suspend
+        out_of_time = is_out_of_time(study, used)
+        goes_on = self.refusal is None and outcome is None and not study.spec.suspend and not out_of_time
         may_start = goes_on and (obstacle is None or not obstacle.forbids)
         new_trials = self._new_trials(after, len(active)) if may_start else ()
         start_time = study.status.start_time or min((t.created for t in after), default=None)
         first_start = start_time if study.status.start_time is None else None
         clock = wound(study.status.duration, goes_on and bool(after), first_start, snapshot.now)
-        findings = Findings(self.refusal, outcome, obstacle, clock, start_time)
+        findings = Findings(self.refusal, outcome, obstacle, out_of_time, clock, start_time)
         status = study_status(snapshot, after, findings)
         return Decision(
             trial_statuses=tuple(
@@ -142,6 +154,8 @@ def _halt(snapshot: Snapshot) -> Halt | None:
     outcome = outcome_of(study, ((t.spec, t.status) for t in snapshot.trials.values()), used)
     if outcome is not None:
         return Halt(TrialState.STOPPED, outcome.reason, outcome.message)
+    if is_out_of_time(study, used):
+        return Halt(TrialState.STOPPED, "MaxDurationReached", OUT_OF_TIME)
     if study.spec.suspend:
         return Halt(TrialState.SUSPENDED, "StudySuspended", "spec.suspend is true.")
     return None

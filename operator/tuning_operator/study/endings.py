@@ -7,13 +7,14 @@ Failed is the user's bug or configuration. Lost is nobody's fault and free of ch
 import math
 import re
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from tuning_contract.environment import ContractError
 from tuning_contract.exit_codes import ExitCode
 from tuning_contract.record import FinalRecord, Point, RecordStatus
 from tuning_operator.study.snapshot import JobView, PodView, StudyView, TrialView
+from tuning_operator.study.starting import CANNOT_START, CANNOT_START_WORDS
 
 
 class EndingKind(Enum):
@@ -31,6 +32,10 @@ UNFINISHED = (RecordStatus.RUNNING, RecordStatus.INTERRUPTED)
 DEADLINE = "DeadlineExceeded"
 TURNED_AWAY = frozenset({"UnexpectedAdmissionError", "NodeAffinity", "NodeShutdown", "TopologyAffinityError"})
 """Why a kubelet fails a pod that the scheduler gave it, beside OutOfcpu and its like: nothing that the pod did."""
+
+STRAGGLING = timedelta(seconds=30)
+"""So long a pod's other containers may run on after the one that trains: a native sidecar ends by itself, a plain one
+(a service mesh may add it) does not, and would hold its GPU for ever."""
 
 WORD = r"[A-Za-z][A-Za-z0-9]{0,62}"
 """What the API takes as a reason, and more than it needs."""
@@ -53,7 +58,9 @@ class Ending:
     pod_uid: str | None = None
 
 
-def ending_of(study: StudyView, trial: TrialView, job: JobView, pods: tuple[PodView, ...]) -> Ending | None:
+def ending_of(
+    study: StudyView, trial: TrialView, job: JobView, pods: tuple[PodView, ...], now: datetime
+) -> Ending | None:
     """Return how the attempt ended; None while it may still go on.
 
     A success is read from the pod at once. A failure waits for the Job's verdict, because the Job itself replaces a
@@ -62,14 +69,21 @@ def ending_of(study: StudyView, trial: TrialView, job: JobView, pods: tuple[PodV
     for pod in pods:
         if pod.exit_code == 0:
             return _ended_well(study, trial, pod)
-    if any(not pod.over for pod in pods):
+    if any(not pod.over and not is_straggling(pod, now) for pod in pods):
         # Jobs and pods are watched apart: the Job's verdict may be known here before the pod's last word.
         return None
-    if not job.failed:
+    if not job.failed and all(pod.over for pod in pods):
         return _unrecorded(f"Job {job.name}", "no pod of it is left") if job.complete else None
     if not pods:
         return Ending(EndingKind.LOST, "PodLost", f"Job {job.name} failed and no pod of it is left")
     return _ended_badly(study, trial, job, pods[-1])
+
+
+def is_straggling(pod: PodView, now: datetime) -> bool:
+    """Whether only other containers of the pod still run, and have had their time to end by themselves."""
+    if pod.over or pod.finished is None or pod.deleting or pod.disrupted:
+        return False
+    return now - pod.finished >= STRAGGLING
 
 
 def _ended_well(study: StudyView, trial: TrialView, pod: PodView) -> Ending:
@@ -143,8 +157,8 @@ def _verdict_of_crash(job: JobView, pod: PodView) -> Verdict:
         return EndingKind.FAILED, DEADLINE, f"pod {pod.name} ran longer than its activeDeadlineSeconds"
     if pod.exit_code == ExitCode.BAD_CONFIGURATION:
         return EndingKind.FAILED, "BadConfiguration", "the container refused its parameters"
-    if pod.exit_reason in ("StartError", "ContainerCannotRun"):
-        return EndingKind.FAILED, "ContainerCannotStart", "the container could not be started"
+    if pod.exit_reason in CANNOT_START_WORDS:
+        return EndingKind.FAILED, CANNOT_START, "the container could not be started"
     if pod.exit_code is None:
         reason = pod.reason if re.fullmatch(WORD, pod.reason) else "PodFailed"
         return EndingKind.FAILED, reason, f"pod {pod.name} failed before its container ended ({job.failure})"

@@ -30,17 +30,32 @@ def metrics_available(snapshot: Snapshot) -> Condition:
             return fresh
     elif snapshot.metrics.latest:
         return say(True, "SeriesFound", f"Prometheus has {study.series} of running trials.")
+    elif lost := trials_with_lost_results(snapshot):
+        missed = f"which ended without a final record either, so that its result is lost. {_looked_for(snapshot)}"
+        return say(False, "SeriesMissing", f"Prometheus has no series {study.series} of {lost[0]}, {missed}")
     elif blind := trials_without_metrics(snapshot):
-        seen = ", ".join(snapshot.metrics.names_seen) or "none"
-        port, path = study.spec.metrics.port, study.spec.metrics.path
+        missed = f"which has run for more than {PATIENCE_INTERVALS} scrape intervals. {_looked_for(snapshot)}"
         return say(
             False,
             "SeriesMissing",
-            f"Prometheus has no series {study.series} of {blind[0]}, which has run for more than {PATIENCE_INTERVALS} "
-            f"scrape intervals. Looked for: pods with the label {LABEL_TRIAL}, port {port}, path {path}. "
-            f"Metrics seen of this study's pods: {seen}. Results come from the trials' final records meanwhile.",
+            f"Prometheus has no series {study.series} of {blind[0]}, {missed} Results come from the trials' final "
+            "records meanwhile.",
         )
     return before or say(None, "NotYetKnown", "No trial has run long enough to be scraped.")
+
+
+def _looked_for(snapshot: Snapshot) -> str:
+    metrics = snapshot.study.spec.metrics
+    seen = ", ".join(snapshot.metrics.names_seen) or "none"
+    return (
+        f"Looked for: pods with the label {LABEL_TRIAL}, port {metrics.port}, path {metrics.path}. "
+        f"Metrics seen of this study's pods: {seen}."
+    )
+
+
+def trials_with_lost_results(snapshot: Snapshot) -> list[str]:
+    """Return the trials that ended well, but of which neither record nor samples were found, and that have none yet."""
+    return [t.name for t in snapshot.trials.values() if t.status.results_lost and not t.status.state.has_result]
 
 
 def trials_without_metrics(snapshot: Snapshot) -> list[str]:

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from tuning_operator.study.snapshot import PodView, Refusal, Snapshot
 
 CONDITION = "TrialsStarting"
+CANNOT_START = "ContainerCannotStart"
+"""The reason of a trial whose container could not be started at all."""
+CANNOT_START_WORDS = frozenset({"StartError", "ContainerCannotRun"})
+"""The kubelet's words for it."""
 
 IMAGE_REASONS = frozenset(
     {
@@ -48,10 +52,23 @@ class Obstacle:
 def obstacle_of(snapshot: Snapshot, active: Iterable[str]) -> Obstacle | None:
     """Return what keeps the pods of the active trials from starting, the gravest first; None where they start."""
     found = [_of_refusal(refusal) for refusal in snapshot.refusals]
+    found += _of_first_trials(snapshot)
     for trial in active:
         for job in snapshot.jobs.get(trial, ()):
             found += [o for pod in snapshot.pods_of(job) if (o := _of_pod(pod)) is not None]
     return min(found, key=lambda o: (not o.blocks, o.retry), default=None)
+
+
+def _of_first_trials(snapshot: Snapshot) -> list[Obstacle]:
+    """A container that no node can start, such as one whose command does not exist, would fail every trial alike."""
+    statuses = [trial.status for trial in snapshot.trials.values()]
+    if any(status.start_time is not None for status in statuses):
+        return []
+    never = [trial for trial in snapshot.trials.values() if trial.status.reason == CANNOT_START]
+    return [
+        Obstacle("InvalidContainer", f"Trial {trial.name}: {trial.status.message}. Create the study anew, mended.")
+        for trial in never[:1]
+    ]
 
 
 def _of_pod(pod: PodView) -> Obstacle | None:

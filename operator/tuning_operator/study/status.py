@@ -41,6 +41,8 @@ class Findings:
     """Reason and message where the study cannot run."""
     outcome: Outcome | None = None
     obstacle: starting.Obstacle | None = None
+    out_of_time: bool = False
+    """Nothing more is started; the study is over when its last trials are."""
     clock: StudyDuration = field(default_factory=StudyDuration)
     start_time: datetime | None = None
 
@@ -183,6 +185,8 @@ def _progressing(snapshot: Snapshot, findings: Findings) -> Condition:
         return say(False, findings.outcome.reason, findings.outcome.message)
     if study.spec.suspend:
         return say(False, "Suspended", "spec.suspend is true: no trial runs.")
+    if findings.out_of_time:
+        return say(False, "MaxDurationReached", "The study's time is over: the trials that run are being stopped.")
     if findings.obstacle is not None and findings.obstacle.blocks:
         return say(False, findings.obstacle.reason, "No trial is started: see the condition TrialsStarting.")
     return say(True, "TrialsRunning", "Trials are being run.")

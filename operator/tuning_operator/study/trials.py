@@ -10,7 +10,7 @@ from tuning_operator.api.trial import TrialProgress, TrialResult, TrialState, Tu
 from tuning_operator.study import results
 from tuning_operator.study.conditions import condition, cut, merged
 from tuning_operator.study.decision import Event, JobDeletion, JobExpiry
-from tuning_operator.study.endings import Ending, EndingKind, ending_of
+from tuning_operator.study.endings import STRAGGLING, Ending, EndingKind, ending_of, is_straggling
 from tuning_operator.study.snapshot import JobView, PodView, Snapshot, TrialView
 
 SUCCEEDED = "Succeeded"
@@ -68,7 +68,7 @@ def advance(snapshot: Snapshot, trial: TrialView, halt: Halt | None) -> TrialSte
     if job is None:
         return _without_job(snapshot, trial, halt)
     pods = snapshot.pods_of(job)
-    ending = ending_of(snapshot.study, trial, job, pods)
+    ending = ending_of(snapshot.study, trial, job, pods, snapshot.now)
     if ending is None:
         return _in_progress(snapshot, trial, job, pods, halt)
     return _ended(snapshot, trial, job, ending, halt)
@@ -77,13 +77,17 @@ def advance(snapshot: Snapshot, trial: TrialView, halt: Halt | None) -> TrialSte
 def _tidy(snapshot: Snapshot, trial: TrialView) -> TrialStep:
     """A trial's end releases its Jobs, one a look: they may be cleaned up after a while.
 
-    A Job that still runs is deleted: the operator was killed before it came to that, or saw the Job too late.
+    A Job that still runs is deleted: the operator was killed before it came to that, or saw the Job too late, or its
+    pod has other containers that do not end. One whose container ended well completes by itself in a moment.
     """
     for job in snapshot.jobs.get(trial.name, ()):
         if job.deleting:
             continue
-        if not job.finished and not any(pod.exit_code == 0 for pod in snapshot.pods_of(job)):
+        well = [pod for pod in snapshot.pods_of(job) if pod.exit_code == 0]
+        if not job.finished and (not well or any(is_straggling(pod, snapshot.now) for pod in well)):
             return TrialStep(trial.status, deletion=JobDeletion(job, f"Trial {trial.name} has ended."))
+        if not job.finished and any(not pod.over for pod in well):
+            return TrialStep(trial.status, look_again_after=STRAGGLING)
         if not job.has_ttl:
             ttl = RESULT_TTL if trial.status.state.has_result else FAILURE_TTL
             return TrialStep(trial.status, expiry=JobExpiry(job, ttl))
@@ -143,7 +147,8 @@ def _in_progress(
     if status.infrastructure_retries > snapshot.study.spec.budget.max_infrastructure_retries:
         return _retries_exceeded(snapshot, replace(trial, status=status), job)
     if halt is None:
-        return TrialStep(status)
+        ended = any(pod.finished is not None and not pod.over for pod in pods)
+        return TrialStep(status, look_again_after=STRAGGLING if ended else None)
     if halt.state is TrialState.SUSPENDED and status.state is not TrialState.SUSPENDED:
         # Written before the Job is deleted, so that its end is never taken for a loss.
         status = _with(snapshot, trial, status, state=halt.state, reason=halt.reason, message=halt.message)
@@ -304,7 +309,9 @@ def _unrecorded(snapshot: Snapshot, trial: TrialView, job: JobView, ending: Endi
     if samples is None:
         if snapshot.metrics.reachable:
             return TrialStep(trial.status, asks=True)
-        waits_since = ending.finished or snapshot.metrics.since or snapshot.now
+        # Since both are true: an operator that was away for long asks Prometheus for the first time now.
+        both = [moment for moment in (ending.finished, snapshot.metrics.since) if moment is not None]
+        waits_since = max(both, default=snapshot.now)
         if snapshot.now - waits_since < snapshot.settings.result_patience:
             status = _with(
                 snapshot,

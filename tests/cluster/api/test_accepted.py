@@ -250,7 +250,7 @@ def test_lists_studies(cluster: Cluster) -> None:
             "state": "Running",
             "progress": "5/32",
             "trials": {"running": 4, "failed": 1},
-            "best": {"trial": "digits-0a1b2c3d-3", "value": 0.0725, "source": "Record"},
+            "best": {"trial": "digits-0a1b2c3d-3", "value": 0.0725, "display": "0.0725", "source": "Record"},
         },
     )
     heads, row = table(cluster.kubectl("get", "studies"))
@@ -268,7 +268,7 @@ def test_lists_trials(cluster: Cluster) -> None:
         "attempt": 1,
         "job": "digits-0-1",
         "reason": "Completed",
-        "result": {"value": 0.25, "step": 600, "source": "Record"},
+        "result": {"value": 0.25, "display": "0.25", "step": 600, "source": "Record"},
     }
     cluster.patch_status("tuningtrial", "digits-0", status, user=OPERATOR)
     heads, row = table(cluster.kubectl("get", "trials"))

@@ -65,6 +65,9 @@ def test_a_result_that_nobody_saw_is_looked_for_once_more_and_then_the_trial_fai
     assert (trial["state"], trial["reason"], trial["attempt"]) == ("Failed", "ResultLost", 1)
     assert "result" not in trial
     assert TRIAL_OBJECTIVE in trial["message"]
+    said = lab.condition("MetricsAvailable")
+    assert (said["status"], said["reason"]) == ("False", "SeriesMissing")
+    assert "without a final record" in said["message"]
 
 
 def test_missing_metrics_are_reported_with_what_was_looked_for_and_seen(lab: Lab, prometheus: FakePrometheus) -> None:
@@ -103,6 +106,7 @@ def test_without_prometheus_results_are_exact_all_the_same(
             "Prometheus is missed",
             lambda: lab.condition("MetricsAvailable", "second").get("reason") == "PrometheusUnreachable",
         )
-        assert blind.probe("healthz") == blind.probe("readyz") == 200
+        assert blind.probe("healthz") == 200
+        assert blind.unready() == "no answer from Prometheus"
     operator.start()
     operator.await_ready()

@@ -12,7 +12,7 @@ import pytest
 
 from tests.cluster.operator.conftest import Lab, Write, a_small_study
 from tests.support.api import Manifest
-from tests.support.kubelet import Unseen, Waits, completes
+from tests.support.kubelet import Runs, Unseen, Waits, completes
 from tests.support.operators import Operator
 
 QUIET_SECONDS = 20.0
@@ -155,3 +155,26 @@ def test_a_pod_that_waits_for_a_node_keeps_nobody_from_starting(lab: Lab) -> Non
     lab.script(completes)
     lab.kubelet.overcome(lab.namespace)
     lab.await_state("Succeeded")
+
+
+def test_a_quota_for_some_of_the_jobs_costs_few_tries_and_leaves_few_trials_waiting(lab: Lab) -> None:
+    lab.script(lambda _: Runs())
+    _quota(lab, "count/jobs.batch", 1)
+    lab.create(a_small_study(budget={"maxTrials": 16, "parallelTrials": 16}))
+    lab.until("it is said", lambda: lab.condition("TrialsStarting").get("reason") == "QuotaExceeded")
+    lab.until("one runs", lambda: lab.status()["trials"]["running"] == 1)
+    assert len(lab.jobs()) == 1
+    # The first was taken; of the next two, both were refused; and no third batch followed.
+    assert len(lab.trials()) == 3
+
+
+def test_a_template_that_is_no_pod_is_answered_and_null_is_as_good_as_absent(lab: Lab) -> None:
+    def study(name: str, **container: object) -> Manifest:
+        one = {"name": "trainer", "image": "localhost/trainer", **container}
+        return a_small_study(name, trial={"template": {"spec": {"containers": [one], "volumes": None}}})
+
+    lab.create(study("strange", env="TOKEN=none"))
+    lab.create(study("nulls", env=None, securityContext=None))
+    lab.await_state("Succeeded", "nulls")
+    lab.await_state("Rejected", "strange")
+    assert "spec.trial.template cannot be read as a pod" in lab.condition("Accepted", "strange")["message"]

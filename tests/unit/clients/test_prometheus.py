@@ -55,6 +55,12 @@ def test_a_value_without_a_step_at_its_timestamp_has_none() -> None:
     assert curve(a_row(TRIAL_OBJECTIVE, (11, "0.9"))) == [(11, 0.9, None, 0)]
 
 
+def test_a_pod_that_is_scraped_by_two_jobs_has_the_steps_of_both() -> None:
+    first = [a_row(TRIAL_STEP, (10, "1")), a_row(TRIAL_OBJECTIVE, (10, "0.9"))]
+    second = [a_row(TRIAL_STEP, (17, "2")), a_row(TRIAL_OBJECTIVE, (17, "0.8"))]
+    assert curve(*first, *second) == [(10, 0.9, 1, 0), (17, 0.8, 2, 0)]
+
+
 @pytest.mark.parametrize("step", ["NaN", "+Inf", "-1", "1e300"])
 def test_a_step_that_is_none_is_dropped(step: str) -> None:
     assert curve(a_row(TRIAL_STEP, (10, step)), a_row(TRIAL_OBJECTIVE, (10, "0.9"))) == [(10, 0.9, None, 0)]

@@ -10,6 +10,7 @@ import kopf
 import pytest
 
 from tuning_operator.api import names
+from tuning_operator.handlers import watches as watches_module
 from tuning_operator.handlers.watches import Endless, Watches, registry, settings
 
 
@@ -47,6 +48,36 @@ def test_kopf_neither_scans_nor_posts_nor_elects() -> None:
     assert not chosen.posting.enabled
 
 
+async def nothing_missing() -> None:
+    return None
+
+
+async def test_nothing_is_watched_before_the_api_server_knows_our_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = ["the API server does not know tuningstudies", None]
+    begun = threading.Event()
+
+    async def missing() -> str | None:
+        return answers.pop(0)
+
+    async def begins(*, ready_flag: threading.Event, stop_flag: threading.Event, **_: Any) -> None:
+        assert answers == []
+        ready_flag.set()
+        begun.set()
+        await asyncio.to_thread(stop_flag.wait)
+
+    monkeypatch.setattr(kopf, "operator", begins)
+    monkeypatch.setattr(watches_module, "ASK_AGAIN", 0.2)
+    watches = Watches(lambda *_: None, (), missing)
+    task = asyncio.create_task(watches.run())
+    while answers:
+        assert watches.problem is not None
+        await asyncio.sleep(0.01)
+    assert await asyncio.to_thread(begun.wait, 20)
+    assert watches.problem is None
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_watches_that_broke_are_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
     begun = threading.Semaphore(0)
 
@@ -58,13 +89,13 @@ async def test_watches_that_broke_are_begun_again(monkeypatch: pytest.MonkeyPatc
         raise RuntimeError("Error in the watch-stream")
 
     monkeypatch.setattr(kopf, "operator", breaks)
-    watches = Watches(lambda *_: None, ())
+    watches = Watches(lambda *_: None, (), nothing_missing)
     task = asyncio.create_task(watches.run())
     for _ in range(2):
         assert await asyncio.to_thread(begun.acquire, timeout=20)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert not watches.up
+    assert watches.problem is not None
 
 
 def test_pauses_grow_to_half_a_minute_and_never_end_and_start_anew_each_time() -> None:

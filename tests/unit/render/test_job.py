@@ -286,3 +286,9 @@ def test_names_and_labels_are_never_longer_than_kubernetes_takes(name: str) -> N
     assert "." not in rendered["metadata"]["name"]
     assert all(len(value) <= 63 for value in rendered["metadata"]["labels"].values())
     assert rendered["metadata"]["annotations"]["tuning-operator.dev/study-name"] == name
+
+
+def test_null_is_as_good_as_absent() -> None:
+    fields = dict.fromkeys(("env", "ports", "volumeMounts", "securityContext"))
+    nulls = with_pod(fields, volumes=None, securityContext=None, initContainers=None)
+    assert pod_of(nulls) == pod_of(with_pod())

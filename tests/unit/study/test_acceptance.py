@@ -23,6 +23,11 @@ def only(name: str, *values: str) -> dict[str, Any]:
             "spec.hyperparameters: the conditions form a cycle: a -> b -> a",
         ),
         (
+            {"trial": {"template": {"spec": {"containers": ["trainer"]}}}},
+            "TemplateInvalid",
+            "each of spec.trial.template.spec.containers must be an object",
+        ),
+        (
             {"hyperparameters": [a_choice(f"c{i}") for i in range(11)]},
             "SearchSpaceInvalid",
             "more than 1024 combinations",

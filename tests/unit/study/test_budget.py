@@ -111,8 +111,11 @@ def test_no_arm_gets_ahead_whatever_fails_and_all_get_their_share(
         ("FFFF", {"maxTrials": 9, "maxFailedTrials": 3}, 0, OutcomeKind.FAILED, "MaxFailedTrialsExceeded"),
         ("F", {"maxTrials": 9, "maxFailedTrials": 0}, 0, OutcomeKind.FAILED, "MaxFailedTrialsExceeded"),
         ("SR", {"maxTrials": 9, "maxDuration": "1m"}, 59, None, None),
-        ("SR", {"maxTrials": 9, "maxDuration": "1m"}, 60, OutcomeKind.SUCCEEDED, "MaxDurationReached"),
-        ("R", {"maxTrials": 9, "maxDuration": "1m"}, 60, OutcomeKind.FAILED, "NoFeasibleTrial"),
+        ("SX", {"maxTrials": 9, "maxDuration": "1m"}, 60, OutcomeKind.SUCCEEDED, "MaxDurationReached"),
+        ("X", {"maxTrials": 9, "maxDuration": "1m"}, 60, OutcomeKind.FAILED, "NoFeasibleTrial"),
+        # its last trial is being stopped, and may complete within its grace period
+        ("SR", {"maxTrials": 9, "maxDuration": "1m"}, 60, None, None),
+        ("R", {"maxTrials": 9, "maxDuration": "1m"}, 60, None, None),
         ("", {"maxTrials": 9}, 10**9, None, None),
         ("SSSS", {"maxTrials": 5}, 0, None, None),
     ],

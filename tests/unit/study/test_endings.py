@@ -1,10 +1,11 @@
 """Every way in which an attempt can end, and which of the four endings it is."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.support.views import UID, a_job, a_pod, a_record, a_study, a_trial, running
+from tests.support.views import UID, a_job, a_pod, a_record, a_study, a_trial, after, running
 from tuning_contract.record import RecordStatus
 from tuning_operator.study.endings import Ending, EndingKind, ending_of
 from tuning_operator.study.snapshot import JobView, PodView
@@ -34,7 +35,7 @@ FAILED_JOB = a_job(TRIAL, failed=True, failure="backoff limit")
 
 
 def end(job: JobView, *pods: PodView, **study: Any) -> Ending | None:
-    return ending_of(a_study(**study), TRIAL, job, pods)
+    return ending_of(a_study(**study), TRIAL, job, pods, after(100))
 
 
 def verdict(job: JobView, *pods: PodView, **study: Any) -> tuple[EndingKind, str]:
@@ -239,3 +240,26 @@ def test_a_container_s_reason_is_taken_only_where_the_api_takes_it(reason: str, 
 
 def test_records_are_this_study_s() -> None:
     assert a_study().uid == UID
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "finished", "kind"),
+    [
+        (0, COMPLETED, 99, RESULT),
+        (1, RUNNING, 71, None),
+        (1, RUNNING, 70, FAILED),
+        (100, DIVERGED, 70, INFEASIBLE),
+    ],
+)
+def test_other_containers_that_run_on_are_waited_for_half_a_minute(
+    code: int, status: RecordStatus, finished: float, kind: EndingKind | None
+) -> None:
+    # It is second 100.
+    pod = a_pod(JOB, exit_code=code, termination_message=a_record(TRIAL, status=status))
+    ending = end(JOB, replace(pod, phase="Running", finished=after(finished)))
+    assert (ending and ending.kind) == kind
+
+
+def test_a_pod_that_is_being_deleted_is_waited_for_to_its_end() -> None:
+    pod = a_pod(JOB, exit_code=143, deleting=True)
+    assert end(JOB, replace(pod, phase="Running", finished=after(10))) is None

@@ -83,3 +83,16 @@ def test_another_wording_of_the_same_failure_is_not_worth_a_write() -> None:
     study = a_study(status=TuningStudyStatus(conditions=[known]), view={"generation": 0})
     down = MetricsView(reachable=False, error="timeout after 5.02 s", since=NOW)
     assert metrics_available(world(1000, down, study=study)) == known
+
+
+@pytest.mark.parametrize(
+    ("state", "status"), [("Pending", "False"), ("Running", "False"), ("Failed", "False"), ("Succeeded", "Unknown")]
+)
+def test_a_lost_result_says_that_metrics_are_missing(state: str, status: str) -> None:
+    trial = a_trial(state=state, results_lost=1)
+    found = metrics_available(world(1, MetricsView(names_seen=("loss_total",)), trials=[trial]))
+    assert found.status.value == status
+    if status == "False":
+        assert found.reason == "SeriesMissing"
+        for part in (trial.name, "without a final record", "port 8000", "/metrics", "loss_total"):
+            assert part in found.message

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.views import a_job, a_pod, a_snapshot, a_trial, running
+from tests.support.views import NOW, a_job, a_pod, a_snapshot, a_trial, running
 from tuning_operator.study.snapshot import PodView, Refusal
 from tuning_operator.study.starting import Obstacle, obstacle_of
 
@@ -97,3 +97,15 @@ def test_the_kubelet_s_words_are_passed_on() -> None:
 def test_pods_of_trials_that_are_over_do_not_matter() -> None:
     snapshot = a_snapshot(trials=[TRIAL], jobs=[JOB], pods=[a_pod(JOB, waiting_reason="ErrImagePull")])
     assert obstacle_of(snapshot, []) is None
+
+
+def test_a_container_that_no_node_can_start_is_not_tried_again_and_again() -> None:
+    said = "the container could not be started: exec: pyhton: not found"
+    failed = a_trial(state="Failed", reason="ContainerCannotStart", message=said)
+    obstacle = obstacle_of(a_snapshot(trials=[failed, a_trial(1)]), [])
+    assert obstacle is not None
+    assert (obstacle.reason, obstacle.forbids) == ("InvalidContainer", True)
+    assert said in obstacle.message
+    # but where one has run, it was that node's fault or the moment's
+    ran = a_trial(1, state="Succeeded", start_time=NOW)
+    assert obstacle_of(a_snapshot(trials=[failed, ran]), []) is None
