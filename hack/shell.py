@@ -7,15 +7,18 @@ import shlex
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, TypeVar
 
 from hack.paths import logs
 
 TAIL_LINES = 25
+GRACE_SECONDS = 10.0
+
+T = TypeVar("T")
 
 _running: set[subprocess.Popen[str]] = set()
 _lock = threading.Lock()
@@ -52,7 +55,7 @@ def run(
             stderr=subprocess.STDOUT,
             text=True,
         )
-        code = _wait(process, timeout)
+        code = _awaited(process, lambda: process.wait(timeout))
     if code != 0:
         raise CommandError(f"{render(command)} ended with {code}; the end of {path}:\n{tail(path)}")
 
@@ -66,21 +69,21 @@ def output(
 ) -> str:
     """What a short command prints on standard output; a failure carries its standard error."""
     try:
-        result = subprocess.run(
+        process = subprocess.Popen(
             [str(word) for word in command],
             env=environment(env),
-            input=input,
-            stdin=subprocess.DEVNULL if input is None else None,
+            stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             cwd=cwd,
-            capture_output=True,
             text=True,
-            timeout=timeout,
         )
+        printed, complaint = _awaited(process, lambda: process.communicate(input, timeout))
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CommandError(f"{render(command)}: {error}") from error
-    if result.returncode != 0:
-        raise CommandError(f"{render(command)} ended with {result.returncode}: {result.stderr.strip()}")
-    return result.stdout
+    if process.returncode != 0:
+        raise CommandError(f"{render(command)} ended with {process.returncode}: {complaint.strip()}")
+    return printed
 
 
 def succeeds(*command: Argument, env: Mapping[str, str] | None = None, timeout: float = 10) -> bool:
@@ -127,14 +130,18 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _wait(process: subprocess.Popen[str], timeout: float | None) -> int:
+def _awaited(process: subprocess.Popen[str], wait: Callable[[], T]) -> T:
+    """Wait for a command; an interrupt asks it to end and gives it time, since a killed Helm leaves its lock behind."""
     with _lock:
         _running.add(process)
     try:
-        return process.wait(timeout)
+        return wait()
     except BaseException:
         process.terminate()
-        process.wait(10)
+        try:
+            process.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
         raise
     finally:
         with _lock:

@@ -47,6 +47,7 @@ def install(cluster: Cluster, images: Images) -> None:
     """Install the operator and the bundled Prometheus by the chart, or upgrade them to this checkout's."""
     for namespace in (NAMESPACE, STUDIES):
         _create_namespace(cluster, namespace)
+    _release_lock(cluster)
     cluster.kubectl("label", "namespace", STUDIES, "pod-security.kubernetes.io/enforce=restricted", "--overwrite")
     cluster.helm(
         "upgrade",
@@ -88,10 +89,10 @@ def study_name(sample: Path) -> str:
 
 def uninstall(cluster: Cluster) -> Iterator[str]:
     """Remove what the demo created on a user's cluster, and nothing else; yields what was done."""
-    if _exists(cluster, "namespace", STUDIES):
+    if _exists(cluster, "namespace", STUDIES) and _marked(cluster, STUDIES) and _exists(cluster, "crd", CRDS[0]):
         cluster.kubectl("delete", "tuningstudies", "--all", f"--namespace={STUDIES}", "--cascade=foreground")
     brought = [name for name in CRDS if _is_ours(cluster, name)]
-    if RELEASE in cluster.helm("list", "--short", f"--namespace={NAMESPACE}").split():
+    if RELEASE in _releases(cluster):
         cluster.helm("uninstall", RELEASE, f"--namespace={NAMESPACE}", "--wait")
         yield f"Uninstalled the release {RELEASE}."
     for namespace in (STUDIES, NAMESPACE):
@@ -109,10 +110,23 @@ def uninstall(cluster: Cluster) -> Iterator[str]:
         yield f"Deleted the CRD {name}."
 
 
+def _release_lock(cluster: Cluster) -> None:
+    """Remove a release whose Helm was killed: until somebody does, Helm refuses everything else."""
+    if any(status.startswith("pending") for status in _releases(cluster).values()):
+        cluster.helm("uninstall", RELEASE, f"--namespace={NAMESPACE}", "--wait")
+
+
+def _releases(cluster: Cluster) -> dict[str, str]:
+    """Return the status of the demo's release by its name; empty where there is none."""
+    listed = cluster.helm("list", "--all", f"--filter=^{RELEASE}$", f"--namespace={NAMESPACE}", "--output=json")
+    return {release["name"]: release["status"] for release in json.loads(listed)}
+
+
 def _create_namespace(cluster: Cluster, name: str) -> None:
     if not _exists(cluster, "namespace", name):
-        cluster.kubectl("create", "namespace", name)
-        cluster.kubectl("label", "namespace", name, f"{MARK}=true")
+        # In one call: an interrupt between two would leave a namespace that nobody takes for the demo's.
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {MARK: "true"}}}
+        cluster.kubectl("create", "--filename=-", stdin=json.dumps(body))
 
 
 def _marked(cluster: Cluster, namespace: str) -> bool:
