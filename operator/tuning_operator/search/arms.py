@@ -10,15 +10,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tuning_contract.environment import ParameterValue
-from tuning_operator.api.study import Design, Hyperparameter, Role, TuningStudySpec
+from tuning_operator.api.hyperparameters import Hyperparameter, Role
+from tuning_operator.api.search import Design
+from tuning_operator.api.study import TuningStudySpec
 from tuning_operator.search.space import (
     Assignment,
+    UnitPoint,
     exists,
     fixed_value,
     in_dependency_order,
     is_range,
     is_searched,
-    typed,
+    value_at,
+    values_of,
 )
 
 MAX_ARMS = 1024
@@ -33,6 +37,8 @@ class Arm:
     """The scientific values; empty where the study has none, or where its design is Joint."""
     space: tuple[Hyperparameter, ...]
     """All hyperparameters of the study that can exist in this arm, in dependency order."""
+    arms: int = 1
+    """How many arms the study has."""
 
     @property
     def key(self) -> str:
@@ -43,6 +49,21 @@ class Arm:
     def dimensions(self) -> tuple[Hyperparameter, ...]:
         """The hyperparameters that are searched in this arm: the axes of its unit cube."""
         return tuple(h for h in self.space if is_searched(h) and h.name not in self.scientific)
+
+    def assignment_at(self, point: UnitPoint) -> Assignment:
+        """Return what stands at a point of the unit cube; coordinates of what does not exist there play no part."""
+        assignment: Assignment = {}
+        for hyperparameter in self.space:
+            name = hyperparameter.name
+            if name in self.scientific:
+                assignment[name] = self.scientific[name]
+            elif not exists(hyperparameter, assignment):
+                continue
+            elif hyperparameter.role is Role.FIXED:
+                assignment[name] = fixed_value(hyperparameter)
+            else:
+                assignment[name] = value_at(hyperparameter, point[name])
+        return assignment
 
 
 def design_of(spec: TuningStudySpec) -> Design:
@@ -67,7 +88,7 @@ def arms_of(spec: TuningStudySpec) -> tuple[Arm, ...]:
         combinations = [c for known in combinations for c in _extended(known, hyperparameter, ordered)]
         if len(combinations) > MAX_ARMS:
             raise ValueError(f"the scientific hyperparameters have more than {MAX_ARMS} combinations")
-    return tuple(Arm(i, c, _space_under(c, ordered)) for i, c in enumerate(combinations))
+    return tuple(Arm(i, c, _space_under(c, ordered), len(combinations)) for i, c in enumerate(combinations))
 
 
 def shares(total: int, arms: int) -> tuple[int, ...]:
@@ -79,17 +100,16 @@ def shares(total: int, arms: int) -> tuple[int, ...]:
     return tuple(total // arms + (1 if arm < total % arms else 0) for arm in range(arms))
 
 
-def trial_index(arm: int, position: int, arms: int) -> int:
+def trial_index(arm: Arm, position: int) -> int:
     """Return the number of a trial in its study: each (arm, position) has its own, whatever ran before it."""
-    return position * arms + arm
+    return position * arm.arms + arm.number
 
 
 def _extended(known: Assignment, hyperparameter: Hyperparameter, ordered: Sequence[Hyperparameter]) -> list[Assignment]:
     context = known | {h.name: fixed_value(h) for h in ordered if h.role is Role.FIXED and exists(h, known)}
     if not exists(hyperparameter, context):
         return [known]
-    value_type = hyperparameter.effective_value_type
-    return [known | {hyperparameter.name: typed(text, value_type)} for text in hyperparameter.values or []]
+    return [known | {hyperparameter.name: value} for value in values_of(hyperparameter)]
 
 
 def _space_under(scientific: Assignment, ordered: Sequence[Hyperparameter]) -> tuple[Hyperparameter, ...]:

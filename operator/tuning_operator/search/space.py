@@ -1,13 +1,16 @@
-"""Search spaces: from a point of the unit cube to the hyperparameters of a trial."""
+"""Search spaces: from a point of the unit cube to the hyperparameters of a trial, and back."""
 
 import math
 from collections.abc import Mapping, Sequence
 
 from tuning_contract.environment import ParameterValue, parameter_text
-from tuning_operator.api.study import Hyperparameter, HyperparameterType, Role, Scale, ValueType
+from tuning_operator.api.hyperparameters import Hyperparameter, HyperparameterType, Role, Scale, ValueType
 
 Assignment = dict[str, ParameterValue]
 """A value for each hyperparameter that exists in a trial, by the hyperparameter's name."""
+
+UnitPoint = dict[str, float]
+"""A point of [0, 1)^d: a coordinate for each searched hyperparameter, by its name."""
 
 
 def typed(text: str, value_type: ValueType) -> ParameterValue:
@@ -35,17 +38,43 @@ def typed(text: str, value_type: ValueType) -> ParameterValue:
 def value_at(hyperparameter: Hyperparameter, u: float) -> ParameterValue:
     """Return the value at `u` in [0, 1) of a searched hyperparameter's domain.
 
-    A Float range is covered evenly on its scale. Each integer of a Linear range, and each value of a Categorical, has
-    an equal share; an integer of a Log range has the share of its interval [k - 1/2, k + 1/2) on the log scale.
+    A Float range is covered evenly on its scale. Each integer of a Linear range, and each value of a list, has an
+    equal share; an integer of a Log range has the share of its interval [k - 1/2, k + 1/2) on the log scale.
     """
-    if hyperparameter.type is HyperparameterType.CATEGORICAL:
-        values = hyperparameter.values or []
-        return typed(values[min(int(u * len(values)), len(values) - 1)], hyperparameter.effective_value_type)
-    low, high = _bounds(hyperparameter)
+    if hyperparameter.type.is_list:
+        values = values_of(hyperparameter)
+        return values[min(int(u * len(values)), len(values) - 1)]
+    low, high = bounds_of(hyperparameter)
     if hyperparameter.type is HyperparameterType.FLOAT:
-        return _clamp(_interpolate(low, high, u, hyperparameter.scale), low, high)
-    widened = _interpolate(low - 0.5, high + 0.5, u, hyperparameter.scale)
+        return _clamp(_from_scale(u, low, high, hyperparameter.scale), low, high)
+    widened = _from_scale(u, low - 0.5, high + 0.5, hyperparameter.scale)
     return int(_clamp(math.floor(widened + 0.5), low, high))
+
+
+def unit_of(hyperparameter: Hyperparameter, value: ParameterValue) -> float:
+    """Return where a value of a searched hyperparameter stands: the inverse of `value_at`.
+
+    A value of a list, and an integer, stand in the middle of their share, so that `value_at` gives them back exactly;
+    a Float to within rounding. A number outside the range, as an earlier study may have tried, stands outside [0, 1).
+
+    Raises:
+        ValueError: the list does not have the value, or the scale does not reach it.
+    """
+    if hyperparameter.type.is_list:
+        values = values_of(hyperparameter)
+        return (values.index(value) + 0.5) / len(values)
+    low, high = bounds_of(hyperparameter)
+    if isinstance(value, str):
+        raise ValueError(f"{value} is not a number")
+    if hyperparameter.type is HyperparameterType.FLOAT:
+        return _to_scale(value, low, high, hyperparameter.scale)
+    below, above = (_to_scale(value + half, low - 0.5, high + 0.5, hyperparameter.scale) for half in (-0.5, 0.5))
+    return (below + above) / 2
+
+
+def values_of(hyperparameter: Hyperparameter) -> list[ParameterValue]:
+    """Return the values of a list, as the container receives them, in the manifest's order."""
+    return [typed(text, hyperparameter.effective_value_type) for text in hyperparameter.values or []]
 
 
 def is_searched(hyperparameter: Hyperparameter) -> bool:
@@ -55,7 +84,7 @@ def is_searched(hyperparameter: Hyperparameter) -> bool:
 
 def is_range(hyperparameter: Hyperparameter) -> bool:
     """Whether the domain is an interval and not a list of values."""
-    return is_searched(hyperparameter) and hyperparameter.type is not HyperparameterType.CATEGORICAL
+    return is_searched(hyperparameter) and not hyperparameter.type.is_list
 
 
 def in_dependency_order(hyperparameters: Sequence[Hyperparameter]) -> list[Hyperparameter]:
@@ -112,16 +141,35 @@ def fixed_value(hyperparameter: Hyperparameter) -> ParameterValue:
     return typed(hyperparameter.value or "", hyperparameter.effective_value_type)
 
 
-def _bounds(hyperparameter: Hyperparameter) -> tuple[float, float]:
+def bounds_of(hyperparameter: Hyperparameter) -> tuple[float, float]:
+    """Return the smallest and the largest value of a range.
+
+    Raises:
+        ValueError: it is no range.
+    """
     if hyperparameter.low is None or hyperparameter.high is None:
         raise ValueError(f"{hyperparameter.name} has no range")
     return hyperparameter.low, hyperparameter.high
 
 
-def _interpolate(low: float, high: float, u: float, scale: Scale | None) -> float:
-    if scale is Scale.LOG:
-        return math.exp(math.log(low) + u * (math.log(high) - math.log(low)))
-    return low + u * (high - low)
+def _from_scale(u: float, low: float, high: float, scale: Scale | None) -> float:
+    match scale:
+        case Scale.LOG:
+            return math.exp(math.log(low) + u * (math.log(high) - math.log(low)))
+        case Scale.REVERSE_LOG:
+            return 1 - _from_scale(u, 1 - low, 1 - high, Scale.LOG)
+        case _:
+            return low + u * (high - low)
+
+
+def _to_scale(value: float, low: float, high: float, scale: Scale | None) -> float:
+    match scale:
+        case Scale.LOG:
+            return (math.log(value) - math.log(low)) / (math.log(high) - math.log(low))
+        case Scale.REVERSE_LOG:
+            return _to_scale(1 - value, 1 - low, 1 - high, Scale.LOG)
+        case _:
+            return (value - low) / (high - low)
 
 
 def _clamp(value: float, low: float, high: float) -> float:

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from tests.support.builders import a_choice, a_fixed, a_range
 from tests.support.views import a_spec
-from tuning_operator.api.study import Design, TuningStudySpec
+from tuning_operator.api.search import Design
+from tuning_operator.api.study import TuningStudySpec
 from tuning_operator.search.arms import MAX_ARMS, Arm, arms_of, design_of, shares, trial_index
-from tuning_operator.search.quasi_random import suggest
+from tuning_operator.search.suggest import suggest
 
 
 def space(*hyperparameters: dict[str, Any], **search: Any) -> TuningStudySpec:
@@ -109,8 +110,8 @@ def test_raising_the_budget_takes_nothing_from_an_arm(total: int, arms: int) -> 
 
 @given(st.integers(1, 1024), st.integers(0, 10**6))
 def test_index_and_place_determine_each_other(arms: int, index: int) -> None:
-    position, arm = divmod(index, arms)
-    assert trial_index(arm, position, arms) == index
+    position, number = divmod(index, arms)
+    assert trial_index(Arm(number, {}, (), arms), position) == index
 
 
 @given(st.integers(0, 2**31 - 1), st.integers(0, 50))

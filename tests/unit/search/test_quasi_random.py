@@ -11,10 +11,13 @@ from scipy.stats import qmc
 from tests.support.builders import a_choice, a_fixed, a_range
 from tests.support.views import a_spec
 from tuning_contract.environment import parameter_text
-from tuning_operator.api.study import Role, TuningStudySpec
+from tuning_operator.api.hyperparameters import Role
+from tuning_operator.api.study import TuningStudySpec
 from tuning_operator.search.arms import arms_of
-from tuning_operator.search.quasi_random import derived_seed, suggest, unit_point
+from tuning_operator.search.quasi_random import quasi_random_points
+from tuning_operator.search.seeds import derived_seed
 from tuning_operator.search.space import typed
+from tuning_operator.search.suggest import suggest
 
 CLIPS = ["0", "0.1", "1.0"]
 SEED = st.integers(0, 2**31 - 1)
@@ -28,7 +31,7 @@ def plane(seed: int = 7, arms: int = 1, dimensions: int = 2) -> TuningStudySpec:
 
 def points(spec: TuningStudySpec, number: int, arm: int = 0) -> np.ndarray[Any, Any]:
     chosen = arms_of(spec)[arm]
-    return np.array([list(unit_point(spec.search.seed, chosen, i).values()) for i in range(number)])
+    return np.array([list(p.values()) for p in quasi_random_points(spec.search.seed, chosen, 0, number)])
 
 
 @given(SEED, st.integers(0, 200), st.integers(1, 8))
@@ -40,7 +43,7 @@ def test_a_position_is_that_of_the_sequence_whatever_was_drawn_before(
     (arm,) = arms_of(spec)
     rng = np.random.default_rng(derived_seed(seed, arm.key, 0, "search"))
     whole = qmc.Halton(d=dimensions, scramble=True, rng=rng).random(position + 1)
-    assert list(unit_point(seed, arm, position).values()) == list(whole[position])
+    assert [list(p.values()) for p in quasi_random_points(seed, arm, position, 1)] == [list(whole[position])]
 
 
 @pytest.mark.parametrize(
@@ -57,7 +60,8 @@ def test_the_same_seed_gives_the_same_trials_in_every_release(
     # Where a new version of a library changes these, studies that run across the upgrade would change too.
     spec = plane(seed=7)
     (arm,) = arms_of(spec)
-    assert list(unit_point(7, arm, position).values()) == pytest.approx(point, abs=1e-12)
+    (drawn,) = quasi_random_points(7, arm, position, 1)
+    assert list(drawn.values()) == pytest.approx(point, abs=1e-12)
     assert suggest(spec, arm, position).seed == training_seed
 
 
@@ -125,10 +129,3 @@ def test_conditional_hyperparameters_exist_exactly_where_they_should(seed: int, 
 def test_training_seeds_fit_their_field(seed: int) -> None:
     spec = plane(seed)
     assert 0 <= suggest(spec, arms_of(spec)[0], 3).seed < 2**31
-
-
-def test_a_study_without_anything_to_search_repeats_its_one_point() -> None:
-    spec = a_spec(hyperparameters=[a_fixed()])
-    (arm,) = arms_of(spec)
-    assert [suggest(spec, arm, i).parameters for i in (0, 1)] == [{"max_steps": 600}] * 2
-    assert suggest(spec, arm, 0).seed != suggest(spec, arm, 1).seed

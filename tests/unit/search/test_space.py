@@ -11,8 +11,16 @@ from hypothesis import strategies as st
 from tests.support.builders import a_choice, a_fixed, a_range
 from tests.support.views import a_hyperparameter
 from tuning_contract.environment import ParameterValue, parameter_text
-from tuning_operator.api.study import Hyperparameter, ValueType
-from tuning_operator.search.space import exists, fixed_value, in_dependency_order, parameters_of, typed, value_at
+from tuning_operator.api.hyperparameters import Hyperparameter, ValueType
+from tuning_operator.search.space import (
+    exists,
+    fixed_value,
+    in_dependency_order,
+    parameters_of,
+    typed,
+    unit_of,
+    value_at,
+)
 
 UNIT = st.floats(0, 1, exclude_max=True)
 BOUND = st.floats(-1e300, 1e300, allow_nan=False)
@@ -203,3 +211,77 @@ def test_the_container_receives_parameter_names() -> None:
     parameters = [h(a_range("adamw_learning_rate", parameter="learning_rate")), h(a_fixed())]
     assignment: dict[str, ParameterValue] = {"adamw_learning_rate": 0.1, "max_steps": 600}
     assert parameters_of(parameters, assignment) == {"learning_rate": 0.1, "max_steps": 600}
+
+
+# --- there and back --------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def ranges(draw: st.DrawFn) -> Hyperparameter:
+    """A range of any kind and scale, at least a thousandth wide against its ends."""
+    scale = draw(st.sampled_from(["Linear", "Log", "ReverseLog"]))
+    if scale == "Log":
+        low = draw(st.floats(1e-12, 1e6))
+        return h(a_range(low=low, high=low * draw(st.floats(1.001, 1e6)), scale=scale))
+    if scale == "ReverseLog":
+        beyond = draw(st.floats(1e-9, 0.5))
+        return h(a_range(low=1 - beyond * draw(st.floats(1.001, 1e3)), high=1 - beyond, scale=scale))
+    low = draw(st.floats(-1e6, 1e6))
+    return h(a_range(low=low, high=low + draw(st.floats(1e-3, 1e6)), scale=scale))
+
+
+@given(ranges(), UNIT)
+def test_a_float_goes_to_the_unit_interval_and_back(range_: Hyperparameter, u: float) -> None:
+    value = value_at(range_, u)
+    assert isinstance(value, float)
+    # 1 - x loses digits of x near 1; what is lost is far below any difference that training could show.
+    assert value_at(range_, min(max(unit_of(range_, value), 0.0), 1.0)) == pytest.approx(value, rel=1e-9, abs=1e-9)
+
+
+@given(ranges(), UNIT, UNIT)
+def test_every_scale_keeps_the_order(range_: Hyperparameter, u: float, v: float) -> None:
+    small, large = sorted((u, v))
+    assert value_at(range_, small) <= value_at(range_, large)  # type: ignore[operator]
+
+
+@given(st.integers(-1000, 1000), st.integers(1, 10_000), st.sampled_from(["Linear", "Log"]), st.data())
+def test_an_integer_goes_to_the_unit_interval_and_back_exactly(
+    low: int, width: int, scale: str, data: st.DataObject
+) -> None:
+    low = abs(low) + 1 if scale == "Log" else low
+    range_ = h(a_range(type="Integer", low=low, high=low + width, scale=scale))
+    value = data.draw(st.integers(low, low + width))
+    assert value_at(range_, unit_of(range_, value)) == value
+
+
+@pytest.mark.parametrize("type_", ["Categorical", "Ordinal"])
+def test_a_value_of_a_list_goes_to_the_middle_of_its_share_and_back(type_: str) -> None:
+    values = h(a_choice(type=type_, role="Nuisance", values=["16", "32", "64", "128"], valueType="Integer"))
+    assert [unit_of(values, value) for value in (16, 32, 64, 128)] == [0.125, 0.375, 0.625, 0.875]
+    assert [value_at(values, u) for u in grid(4)] == [16, 32, 64, 128]
+
+
+def test_reverse_log_is_even_in_the_distance_from_one() -> None:
+    momentum = h(a_range(low=0.9, high=0.9999, scale="ReverseLog"))
+    found = [value_at(momentum, u) for u in (0, 1 / 3, 2 / 3, 1)]
+    assert found == pytest.approx([0.9, 1 - 1e-2, 1 - 1e-3, 0.9999])
+
+
+def test_a_value_outside_the_range_stands_outside_the_unit_interval() -> None:
+    rate = h(a_range(low=1e-3, high=1e-1, scale="Log"))
+    assert unit_of(rate, 1e-4) == pytest.approx(-0.5)
+    assert unit_of(rate, 1.0) == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize(
+    ("hyperparameter", "value"),
+    [
+        (a_choice(role="Nuisance"), "lion"),
+        (a_range(low=1e-3, high=1.0, scale="Log"), 0.0),
+        (a_range(low=0.0, high=0.9, scale="ReverseLog"), 1.0),
+        (a_range(), "fast"),
+    ],
+)
+def test_what_no_point_can_be_has_no_place(hyperparameter: dict[str, Any], value: ParameterValue) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        unit_of(h(hyperparameter), value)
