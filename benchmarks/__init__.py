@@ -1,0 +1,1 @@
+"""Measurements that decide what is built in."""

@@ -1,0 +1,86 @@
+"""The command: `PYTHONPATH=operator:. python -m benchmarks.search`; see README.md beside this file."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from benchmarks.search.contestants.entrants import RANDOM, Entry, entries
+from benchmarks.search.problems.problem import Problem
+from benchmarks.search.problems.suite import REPORT, suite
+from benchmarks.search.report import report, table
+from benchmarks.search.runs import completed, run_missing
+from benchmarks.search.scoring import BUDGETS, SCALE_BUDGET, told_best
+from benchmarks.search.simulation import simulate
+
+SCALE_SEEDS = range(10_000, 10_101)
+"""Of the random runs that make the scale: none of them competes."""
+SHORT_CONTESTANTS = "bayesian,quasi-random,random,random x2,optuna-tpe/fail,optuna-tpe/penalty"
+
+
+def main() -> None:
+    """Run what has not been run, and report on all that was."""
+    options = _options()
+    folder = options.runs / f"instance-{options.instance}"
+    folder.mkdir(parents=True, exist_ok=True)
+    problems = suite(options.instance, options.groups)
+    contestants = entries(dict(pair.split("=", 1) for pair in options.python))
+    wanted = options.contestants.split(",") if options.contestants else list(contestants)
+    medians, failing = _scale(folder / "scale.json", problems)
+    for name in wanted:
+        entry: Entry = contestants[name]
+        chosen = [p for p in problems if not entry.only_failing or p.name in failing]
+        for record in run_missing(folder, name, entry, chosen, range(options.seeds), options.trials):
+            print(f"{name} {record.problem} seed {record.seed}: {record.losses}", file=sys.stderr, flush=True)
+    names = {p.name for p in problems}
+    records = [
+        record
+        for path in sorted(folder.glob("*.jsonl"))
+        for record in completed(path).values()
+        if record.problem in names and record.seed < options.seeds
+    ]
+    optima = {p.name: p.optimum for p in problems if p.optimum is not None}
+    result = report(records, medians, optima, {p.name: p.group for p in problems})
+    print(table(result))
+    if options.json is not None:
+        options.json.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def _scale(path: Path, problems: list[Problem]) -> tuple[dict[str, float], set[str]]:
+    """Return random search's median loss at 16 trials by problem, and the problems that have infeasible points."""
+    known = json.loads(path.read_text()) if path.exists() else {}
+    contestant = entries({})[RANDOM]
+    for problem in problems:
+        if problem.name in known:
+            continue
+        runs = [
+            simulate(problem, contestant.entrant(problem.arm, seed), SCALE_BUDGET, seed).endings for seed in SCALE_SEEDS
+        ]
+        losses = sorted(told_best(endings) for endings in runs)
+        fails = any(ending.truth is None for endings in runs for ending in endings)
+        known[problem.name] = {"median": losses[len(losses) // 2], "fails": fails}
+    path.write_text(json.dumps(known, indent=1))
+    names = {p.name for p in problems}
+    return {n: known[n]["median"] for n in names}, {n for n in names if known[n]["fails"]}
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.search", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="2 seeds, 64 trials, the nearest contestants: minutes")
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--trials", type=int, default=BUDGETS[-1], help="fewer, for a contestant that is slow")
+    parser.add_argument("--instance", type=int, default=REPORT, help="1: development; others: reports")
+    parser.add_argument("--groups", default="ABCDE")
+    parser.add_argument("--contestants", default="", help="comma-separated; default: all")
+    parser.add_argument("--python", action="append", default=[], metavar="PEER=INTERPRETER")
+    parser.add_argument("--runs", type=Path, default=Path("build/search-runs"), help="where runs are kept")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    if options.short:
+        options.seeds, options.trials, options.runs = 2, 64, options.runs / "short"
+        options.contestants = options.contestants or SHORT_CONTESTANTS
+    return options
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What is to be minimised: 30 problems in five groups, each in several instances."""
