@@ -3,8 +3,9 @@
 from typing import Final
 
 from tuning_operator.api.crd import Column, Resource
-from tuning_operator.api.study import TuningStudySpec, TuningStudyStatus
+from tuning_operator.api.study import TuningStudySpec
 from tuning_operator.api.study_rules import STUDY_RULES
+from tuning_operator.api.study_status import TuningStudyStatus
 from tuning_operator.api.trial import TuningTrialSpec, TuningTrialStatus
 
 AGE: Final = Column("Age", ".metadata.creationTimestamp", "date")
@@ -50,6 +51,7 @@ TRIAL: Final = Resource(
         AGE,
         Column("Reason", ".status.reason", wide=True),
         Column("Source", ".status.result.source", description="Where the result was read.", wide=True),
+        Column("By", ".spec.suggestedBy", description="The algorithm that drew the point.", wide=True),
         Column("Job", ".status.job", wide=True),
         Column("Parameters", ".spec.parameters", wide=True),
     ),

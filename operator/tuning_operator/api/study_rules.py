@@ -73,7 +73,8 @@ def _texts_are(value_type: str, check: str, what: str) -> list[Rule]:
 
 
 IS_FIXED = 'self.role == "Fixed"'
-IS_CATEGORICAL = 'self.type == "Categorical"'
+LISTS = '["Categorical", "Ordinal"]'
+IS_LIST = f"self.type in {LISTS}"
 
 RANGE_RULES = (
     _hyperparameter(
@@ -93,6 +94,16 @@ RANGE_RULES = (
         '!has(self.scale) || self.scale != "Log" || !has(self.low) || self.low > 0.0',
         "scale Log needs low > 0: raise low, or use scale Linear",
         ".low",
+    ),
+    _hyperparameter(
+        '!has(self.scale) || self.scale != "ReverseLog" || !has(self.high) || self.high < 1.0',
+        "scale ReverseLog needs high < 1, since it is the logarithm of 1 - x: lower high, or use scale Linear",
+        ".high",
+    ),
+    _hyperparameter(
+        '!has(self.scale) || self.scale != "ReverseLog" || self.type == "Float"',
+        "scale ReverseLog is for type Float",
+        ".scale",
     ),
     *(
         _hyperparameter(
@@ -121,36 +132,37 @@ DOMAIN_RULES = (
     ),
     _hyperparameter(
         f"{IS_FIXED} || !has(self.value)",
-        "value belongs to role Fixed: use that role, or give low and high (Float, Integer) or values (Categorical)",
+        "value belongs to role Fixed: use that role, or give low and high (Float, Integer) or values (Categorical, "
+        "Ordinal)",
         ".value",
         Reason.FORBIDDEN,
     ),
     _hyperparameter(
-        f"{IS_FIXED} || !({IS_CATEGORICAL}) || has(self.values)",
-        "type Categorical needs values; or use role Fixed with value",
+        f"{IS_FIXED} || !({IS_LIST}) || has(self.values)",
+        "types Categorical and Ordinal need values; or use role Fixed with value",
         ".values",
         Reason.REQUIRED,
     ),
     _hyperparameter(
-        f'!({IS_CATEGORICAL}) || self.role != "Scientific" || !has(self.values) || self.values.size() >= 2',
+        f'!({IS_LIST}) || self.role != "Scientific" || !has(self.values) || self.values.size() >= 2',
         "role Scientific needs at least two values to compare; a single one has role Fixed",
         ".values",
     ),
     _hyperparameter(
-        f"!({IS_CATEGORICAL}) || !(has(self.low) || has(self.high) || has(self.scale))",
-        "type Categorical has values, no range: remove low, high and scale, or use type Float or Integer",
+        f"!({IS_LIST}) || !(has(self.low) || has(self.high) || has(self.scale))",
+        "types Categorical and Ordinal have values, no range: remove low, high and scale, or use type Float or Integer",
         ".type",
         Reason.FORBIDDEN,
     ),
     _hyperparameter(
-        f"{IS_FIXED} || {IS_CATEGORICAL} || has(self.low) || has(self.high) || has(self.values)",
+        f"{IS_FIXED} || {IS_LIST} || has(self.low) || has(self.high) || has(self.values)",
         "types Float and Integer need low and high; or use role Fixed with value",
         None,
         Reason.REQUIRED,
     ),
     _hyperparameter(
-        f"{IS_CATEGORICAL} || !has(self.values)",
-        "values belong to type Categorical; a list of numbers is a Categorical with valueType Integer or Float",
+        f"{IS_LIST} || !has(self.values)",
+        "values belong to types Categorical and Ordinal; for a list of numbers use Ordinal with valueType",
         ".values",
         Reason.FORBIDDEN,
     ),
@@ -158,8 +170,8 @@ DOMAIN_RULES = (
 
 TEXT_RULES = (
     _hyperparameter(
-        f"!has(self.valueType) || {IS_CATEGORICAL} || self.valueType == self.type",
-        "valueType is for type Categorical; Float and Integer imply theirs: remove it",
+        f"!has(self.valueType) || {IS_LIST} || self.valueType == self.type",
+        "valueType is for types Categorical and Ordinal; Float and Integer imply theirs: remove it",
         ".valueType",
         Reason.FORBIDDEN,
     ),
@@ -206,8 +218,8 @@ def _parameter(hyperparameter: str) -> str:
 
 SPACE_RULES: Final = (
     _no_hyperparameter(
-        f'has(h.when) && !self.exists(o, {_is_parent_of("h", "o")} && o.type == "Categorical")',
-        "when.name must be a hyperparameter of this study of type Categorical",
+        f"has(h.when) && !self.exists(o, {_is_parent_of('h', 'o')} && o.type in {LISTS})",
+        "when.name must be a hyperparameter of this study of type Categorical or Ordinal",
     ),
     _no_hyperparameter(
         f"has(h.when) && self.exists(o, {_is_parent_of('h', 'o')} && "
@@ -234,8 +246,26 @@ SPACE_RULES: Final = (
 
 HAS_SCIENTIFIC_RANGE = 'self.hyperparameters.exists(h, h.role == "Scientific" && has(h.low))'
 DESIGN = when_present("search.design", '""')
+NO_RULE = '""'
+SEARCH_ALGORITHM = when_present("search.algorithm", '"QuasiRandom"')
 
 SPEC_RULES: Final = (
+    Rule(
+        f'{when_present("stopping.rule", NO_RULE)} != "SuccessiveHalving" || has(self.trial.checkpoint)',
+        "rule SuccessiveHalving pauses trials and goes on with them: it needs trial.checkpoint",
+        field_path=".stopping.rule",
+    ),
+    Rule(
+        "!has(self.search) || !has(self.search.switchTo) || self.search.switchTo.afterTrials < self.budget.maxTrials",
+        "switchTo.afterTrials must be smaller than budget.maxTrials, or the switch never comes",
+        field_path=".search.switchTo.afterTrials",
+    ),
+    Rule(
+        f'!has(self.previousStudies) || {SEARCH_ALGORITHM} == "Bayesian" || '
+        "(has(self.search) && has(self.search.switchTo))",
+        "previousStudies teach the model of algorithm Bayesian: use it, or go over to it by search.switchTo",
+        field_path=".previousStudies",
+    ),
     Rule(
         f'{DESIGN} != "Arms" || !{HAS_SCIENTIFIC_RANGE}',
         "design Arms needs scientific values that can be listed: for a scientific range use design Joint, "
@@ -262,6 +292,7 @@ SPEC_RULES: Final = (
             ("search", "designs"),
             ("metrics", "measurements"),
             ("trial", "templates"),
+            ("previousStudies", "evidence"),
         )
     ),
     # Lists that are maps or sets are equal in any order; but the order numbers the arms and the dimensions of the
@@ -278,6 +309,54 @@ SPEC_RULES: Final = (
     ),
 )
 
+# The API server looks at the default of `search`, which is empty, before it fills the defaults of its fields.
+ALGORITHM = when_present("algorithm", '"QuasiRandom"')
+
+SEARCH_RULES: Final = (
+    Rule(
+        '!has(self.switchTo) || self.switchTo.algorithm == "Bayesian"',
+        "switchTo.algorithm must be Bayesian: what explores comes first, what exploits the results last",
+        field_path=".switchTo.algorithm",
+    ),
+    Rule(
+        f"!has(self.switchTo) || self.switchTo.algorithm != {ALGORITHM}",
+        "switchTo.algorithm must be another one than algorithm",
+        field_path=".switchTo.algorithm",
+    ),
+    Rule(
+        f'{ALGORITHM} != "List" || has(self.points)',
+        "algorithm List needs points: the ones to try",
+        field_path=".points",
+        reason=Reason.REQUIRED,
+    ),
+    Rule(
+        f'!has(self.pointsPerRange) || {ALGORITHM} == "Grid"',
+        "pointsPerRange belongs to algorithm Grid: remove it, or use that algorithm",
+        field_path=".pointsPerRange",
+        reason=Reason.FORBIDDEN,
+    ),
+)
+
+STOPPING_RULE = when_present("rule", '"DivergedOnly"')
+
+
+def _belongs_to(field: str, *rules: str) -> Rule:
+    quoted = ", ".join(f'"{rule}"' for rule in rules)
+    return Rule(
+        f"!has(self.{field}) || {STOPPING_RULE} in [{quoted}]",
+        f"{field} belongs to rule {' and '.join(rules)}: remove it, or use such a rule",
+        field_path=f".{field}",
+        reason=Reason.FORBIDDEN,
+    )
+
+
+STOPPING_RULES: Final = (
+    _belongs_to("minTrials", "Median", "SuccessiveHalving"),
+    _belongs_to("graceFraction", "Median"),
+    _belongs_to("eta", "SuccessiveHalving"),
+    _belongs_to("minFraction", "SuccessiveHalving"),
+)
+
 DURATION_RULES: Final = (
     Rule(
         'duration(self) > duration("0s") && duration(self) <= duration("8784h")',
@@ -290,8 +369,8 @@ def _count(state: str) -> str:
     return when_present(f"status.trials.{state}", "0")
 
 
-# Failed and stopped trials do not count towards maxTrials.
-COUNTED_TRIALS = f"{_count('total')} - {_count('failed')} - {_count('stopped')}"
+# Failed trials do not count towards maxTrials, nor do those that were stopped for another reason than their curve.
+COUNTED_TRIALS = f"{_count('total')} - {_count('failed')} - {_count('stopped')} + {_count('stoppedEarly')}"
 
 STUDY_RULES: Final = (
     Rule(

@@ -6,8 +6,10 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from tuning_operator.api.base import Condition, Model, Time
+from tuning_operator.api.hyperparameters import MAX_HYPERPARAMETERS
 from tuning_operator.api.rules import Reason, Rule, validated_by
-from tuning_operator.api.study import MAX_HYPERPARAMETERS, ParameterAssignment
+from tuning_operator.api.search import Algorithm
+from tuning_operator.api.study_status import ParameterAssignment
 
 Uid = Annotated[str, Field(max_length=63)]
 
@@ -15,9 +17,10 @@ SPEC_RULES = (Rule("self == oldSelf", "a trial is written once: change the study
 
 
 class TrialPurpose(StrEnum):
-    """Why a trial runs. Only Search trials count for the best value."""
+    """Why a trial runs."""
 
     SEARCH = "Search"
+    REPLICATE = "Replicate"
 
 
 class StudyRef(Model):
@@ -35,10 +38,16 @@ class TuningTrialSpec(Model):
     model_config = ConfigDict(json_schema_extra=validated_by(*SPEC_RULES))
 
     study_ref: StudyRef = Field(description="The study that this trial belongs to.")
-    purpose: TrialPurpose = Field(TrialPurpose.SEARCH, description="Why this trial runs.")
+    purpose: TrialPurpose = Field(
+        TrialPurpose.SEARCH,
+        description="Why this trial runs. Search: a new point. Replicate: the point of the trial before it, once more, "
+        "with another seed.",
+    )
     index: int = Field(description="The trial's number in the study: arm + position * arms.", ge=0)
     arm: int = Field(0, description="The number of the combination of scientific values.", ge=0)
-    position: int = Field(description="The trial's place in its arm's quasi-random sequence.", ge=0)
+    position: int = Field(
+        description="The trial's place in its arm's sequence; replicates of one point follow each other.", ge=0
+    )
     assignments: list[ParameterAssignment] = Field(
         description="The hyperparameters that exist in this trial, by name, as text.",
         max_length=MAX_HYPERPARAMETERS,
@@ -49,6 +58,12 @@ class TuningTrialSpec(Model):
         description="SHA-256 of that text; the container's record must carry it.", max_length=64
     )
     seed: int = Field(description="The root of the trial's own randomness.", ge=0, le=2**31 - 1)
+    suggested_by: Algorithm | None = Field(
+        None, description="The algorithm that drew the point; List: one of the study's own points."
+    )
+    suggestion_note: str | None = Field(
+        None, description="Why it was another algorithm than the study's.", max_length=256
+    )
 
 
 class TrialState(StrEnum):
@@ -61,6 +76,12 @@ class TrialState(StrEnum):
     INFEASIBLE = "Infeasible"
     FAILED = "Failed"
     STOPPED = "Stopped"
+    PAUSED = "Paused"
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the trial has no pod on purpose, and may go on later."""
+        return self in (TrialState.SUSPENDED, TrialState.PAUSED)
 
     @property
     def is_finished(self) -> bool:
@@ -69,7 +90,7 @@ class TrialState(StrEnum):
 
     @property
     def has_result(self) -> bool:
-        """Whether the trial counts towards maxTrials: infeasible is a result about the search space."""
+        """Whether the trial has come to a result of its own: infeasible is one about the search space."""
         return self in (TrialState.SUCCEEDED, TrialState.INFEASIBLE)
 
 
@@ -124,6 +145,23 @@ class TrialResult(Model):
     )
 
 
+class StopRecord(Model):
+    """Why the stopping rule ended a trial, as it was decided: it stays, whatever the other trials come to."""
+
+    rule: str = Field(description="The rule, such as Median.", max_length=63)
+    reason: str = Field(description="Why, in one CamelCase word.", max_length=63)
+    step: int = Field(description="The evaluation at which it could first be said.", ge=0)
+    evidence: dict[str, float] = Field(
+        default_factory=dict, description="The numbers that it rests on, by name.", max_length=16
+    )
+    compared: list[Annotated[str, Field(max_length=63)]] = Field(
+        default_factory=list,
+        description="The trials that it was compared with, at most 32 of them.",
+        max_length=32,
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+
+
 class TrialProgress(Model):
     """Where a running trial is; refreshed about once a minute."""
 
@@ -158,7 +196,11 @@ class TuningTrialStatus(Model):
         None, description="The step from which the last attempt went on; absent: from step 0.", ge=0
     )
     progress: TrialProgress | None = Field(None, description="Where the running trial is.")
-    result: TrialResult | None = Field(None, description="What came of the trial.")
+    result: TrialResult | None = Field(
+        None, description="What came of the trial; of a stopped one, how far it had come."
+    )
+    stop: StopRecord | None = Field(None, description="Why the stopping rule has ended, or is ending, the trial.")
+    passed_rungs: int = Field(0, description="The rungs of successive halving that the trial was let past.", ge=0)
     conditions: list[Condition] = Field(
         default_factory=list,
         description="Succeeded: Unknown until the trial has ended, then True with a result and False without.",

@@ -62,6 +62,13 @@ ACCEPTED = {
     ],
     "a scientific range": [a_range("depth", type="Integer", role="Scientific", low=1, high=8), a_range()],
     "only fixed ones, a plain repetition": [a_fixed(), a_fixed("dropout", type="Float", value="1e-4")],
+    "values in their order": [
+        a_choice("width", type="Ordinal", role="Nuisance", values=["16", "32", "64"], valueType="Integer"),
+        a_range("skip", when=under("width", "64")),
+    ],
+    "momentum on the logarithm of its distance from one": [
+        a_range("momentum", low=0.8, high=0.999, scale="ReverseLog")
+    ],
     "a negative range": [a_range(low=-1.0, high=-0.5)],
     "the widest integers": [a_range("n", type="Integer", low=-9007199254740992, high=9007199254740992)],
     "a number in each spelling": [a_choice(valueType="Float", values=["1", "1e-4", "-2.50", ".5", "3.", "1E+9"])],
@@ -95,7 +102,7 @@ def test_fills_in_defaults(cluster: Cluster) -> None:
     cluster.apply(a_study())
     spec = cluster.get("tuningstudy", "digits")["spec"]
     assert spec["objective"] == {"metric": "validation_loss", "direction": "Minimize", "at": "Best"}
-    assert spec["search"] == {"algorithm": "QuasiRandom", "seed": 0}
+    assert spec["search"] == {"algorithm": "QuasiRandom", "replicates": 1, "seed": 0}
     assert spec["metrics"] == {"port": 8000, "path": "/metrics"}
     assert spec["budget"] == {
         "maxTrials": 8,
@@ -275,7 +282,7 @@ def test_lists_trials(cluster: Cluster) -> None:
     assert heads == ["NAME", "STUDY", "STATE", "VALUE", "STEP", "ATTEMPT", "AGE"]
     assert row == ["digits-0", "digits", "Succeeded", "0.25", "600", "1"]
     wide = cluster.kubectl("get", "trials", "--output=wide").splitlines()
-    assert wide[0].split()[7:] == ["REASON", "SOURCE", "JOB", "PARAMETERS"]
+    assert wide[0].split()[7:] == ["REASON", "SOURCE", "BY", "JOB", "PARAMETERS"]
     assert wide[1].split()[7:] == ["Completed", "Record", "digits-0-1", '{"learning_rate":', "0.01}"]
 
 

@@ -61,6 +61,15 @@ RANGES = {
         space(a_range(low=0.0, scale="Log")),
         f"{FIRST}.low: {INVALID}: learning_rate: scale Log needs low > 0: raise low, or use scale Linear",
     ),
+    "a logarithm of one minus one": (
+        space(a_range("momentum", low=0.9, high=1.0, scale="ReverseLog")),
+        f"{FIRST}.high: {INVALID}: momentum: scale ReverseLog needs high < 1, since it is the logarithm of 1 - x: "
+        "lower high, or use scale Linear",
+    ),
+    "a reversed logarithm of integers": (
+        space(a_range("layers", type="Integer", low=-8, high=0, scale="ReverseLog")),
+        f"{FIRST}.scale: {INVALID}: layers: scale ReverseLog is for type Float",
+    ),
     "an integer with fractions": (
         space(a_range("layers", type="Integer", low=1, high=2.5)),
         f"{FIRST}.high: {INVALID}: layers: high of an Integer must be a whole number between -2^53 and 2^53; "
@@ -96,11 +105,12 @@ DOMAINS = {
     "a value, but not fixed": (
         space(a_range(value="1")),
         f"{FIRST}.value: Forbidden: learning_rate: value belongs to role Fixed: use that role, or give low and high "
-        "(Float, Integer) or values (Categorical)",
+        "(Float, Integer) or values (Categorical, Ordinal)",
     ),
     "a choice of nothing": (
         space(a_choice(values=None)),
-        f"{FIRST}.values: Required value: optimizer: type Categorical needs values; or use role Fixed with value",
+        f"{FIRST}.values: Required value: optimizer: types Categorical and Ordinal need values; "
+        "or use role Fixed with value",
     ),
     "a comparison of one": (
         space(a_choice(values=["adamw"])),
@@ -109,21 +119,21 @@ DOMAINS = {
     ),
     "a choice with a range": (
         space(a_choice(low=1, high=2)),
-        f"{FIRST}.type: Forbidden: optimizer: type Categorical has values, no range: remove low, high and scale, "
-        "or use type Float or Integer",
+        f"{FIRST}.type: Forbidden: optimizer: types Categorical and Ordinal have values, no range: "
+        "remove low, high and scale, or use type Float or Integer",
     ),
     "a range of listed values": (
         space(a_range(low=None, high=None, values=["0.1", "0.2"])),
-        f"{FIRST}.values: Forbidden: learning_rate: values belong to type Categorical; a list of numbers is a "
-        "Categorical with valueType Integer or Float",
+        f"{FIRST}.values: Forbidden: learning_rate: values belong to types Categorical and Ordinal; for a list "
+        "of numbers use Ordinal with valueType",
     ),
 }
 
 TEXTS = {
     "valueType of a number": (
         space(a_range(valueType="Integer")),
-        f"{FIRST}.valueType: Forbidden: learning_rate: valueType is for type Categorical; Float and Integer imply "
-        "theirs: remove it",
+        f"{FIRST}.valueType: Forbidden: learning_rate: valueType is for types Categorical and Ordinal; Float and "
+        "Integer imply theirs: remove it",
     ),
     "not an integer": (
         space(a_choice("batch_size", valueType="Integer", values=["16", "32.0"])),
@@ -183,11 +193,13 @@ CONDITIONS = {
     ),
     "a condition on a stranger": (
         space(a_choice(), a_range(when=under("optimiser", "adamw"))),
-        f"{SPACE}: {LIST_INVALID}: learning_rate: when.name must be a hyperparameter of this study of type Categorical",
+        f"{SPACE}: {LIST_INVALID}: learning_rate: when.name must be a hyperparameter of this study of type "
+        "Categorical or Ordinal",
     ),
     "a condition on a range": (
         space(a_range("dropout"), a_range(when=under("dropout", "0.1"))),
-        f"{SPACE}: {LIST_INVALID}: learning_rate: when.name must be a hyperparameter of this study of type Categorical",
+        f"{SPACE}: {LIST_INVALID}: learning_rate: when.name must be a hyperparameter of this study of type "
+        "Categorical or Ordinal",
     ),
     "a condition on a value that is not there": (
         space(a_choice(), a_range(when=under("optimizer", "adam"))),
@@ -253,6 +265,63 @@ DESIGNS = {
     ),
 }
 
+SEARCHES = {
+    "a list without points": (
+        a_study(search={"algorithm": "List"}),
+        "spec.search.points: Required value: algorithm List needs points: the ones to try",
+    ),
+    "a number of points per range, but no grid": (
+        a_study(search={"pointsPerRange": 3}),
+        "spec.search.pointsPerRange: Forbidden: pointsPerRange belongs to algorithm Grid: remove it, "
+        "or use that algorithm",
+    ),
+    "from exploiting to exploring": (
+        a_study(search={"algorithm": "Bayesian", "switchTo": {"algorithm": "QuasiRandom", "afterTrials": 4}}),
+        f"spec.search.switchTo.algorithm: {INVALID}: switchTo.algorithm must be Bayesian: what explores comes first, "
+        "what exploits the results last",
+    ),
+    "from one algorithm to itself": (
+        a_study(search={"algorithm": "Bayesian", "switchTo": {"algorithm": "Bayesian", "afterTrials": 4}}),
+        f"spec.search.switchTo.algorithm: {INVALID}: switchTo.algorithm must be another one than algorithm",
+    ),
+    "a switch that never comes": (
+        a_study(search={"switchTo": {"algorithm": "Bayesian", "afterTrials": 8}}),
+        f"spec.search.switchTo.afterTrials: {INVALID}: switchTo.afterTrials must be smaller than budget.maxTrials, "
+        "or the switch never comes",
+    ),
+    "evidence for nobody": (
+        a_study(previousStudies=["digits-before"]),
+        f"spec.previousStudies: {INVALID}: previousStudies teach the model of algorithm Bayesian: use it, "
+        "or go over to it by search.switchTo",
+    ),
+    "a point of numbers": (
+        a_study(search={"points": [{"learning_rate": 0.1}]}),
+        '\n* spec.search.points[0].learning_rate: Invalid value: "number": spec.search.points[0].learning_rate in body '
+        f'must be of type string: "number"{REST}',
+    ),
+}
+
+STOPPINGS = {
+    "halving without a checkpoint": (
+        a_study(stopping={"rule": "SuccessiveHalving"}),
+        f"spec.stopping.rule: {INVALID}: rule SuccessiveHalving pauses trials and goes on with them: "
+        "it needs trial.checkpoint",
+    ),
+    "a grace period for a rule without one": (
+        a_study(stopping={"graceFraction": 0.5}),
+        "spec.stopping.graceFraction: Forbidden: graceFraction belongs to rule Median: remove it, or use such a rule",
+    ),
+    "rungs for a rule without them": (
+        a_study(stopping={"rule": "Median", "eta": 2}),
+        "spec.stopping.eta: Forbidden: eta belongs to rule SuccessiveHalving: remove it, or use such a rule",
+    ),
+    "a comparison by a rule that makes none": (
+        a_study(stopping={"minTrials": 3}),
+        "spec.stopping.minTrials: Forbidden: minTrials belongs to rule Median and SuccessiveHalving: remove it, "
+        "or use such a rule",
+    ),
+}
+
 DURATION = "maxDuration must be longer than nothing and at most a year (8784h)"
 TIME = "spec.budget.maxDuration"
 
@@ -280,11 +349,12 @@ BUDGETS = {
     ),
     "an unknown type": (
         space(a_range(type="Double")),
-        f'\n* {FIRST}.type: Unsupported value: "Double": supported values: "Float", "Integer", "Categorical"{REST}',
+        f'\n* {FIRST}.type: Unsupported value: "Double": supported values: "Float", "Integer", "Categorical", '
+        f'"Ordinal"{REST}',
     ),
 }
 
-REJECTED = RANGES | DOMAINS | TEXTS | CONDITIONS | DESIGNS | BUDGETS
+REJECTED = RANGES | DOMAINS | TEXTS | CONDITIONS | DESIGNS | SEARCHES | STOPPINGS | BUDGETS
 
 
 @pytest.mark.parametrize(("study", "answer"), REJECTED.values(), ids=REJECTED.keys())
