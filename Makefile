@@ -39,7 +39,7 @@ test-e2e: $(VENV)/.installed ## End-to-end tests on kind: real pods, a real Prom
 lint: $(VENV)/.installed ## Check style, types, layers, and that generated files are current
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy operator/tuning_contract operator/tuning_operator trainer_image/tuning_trainer hack tests
+	@$(BIN)/mypy operator/tuning_contract operator/tuning_operator trainer_image/tuning_trainer hack benchmarks tests
 	@$(BIN)/lint-imports --no-cache > $(VENV)/lint-imports.log || (cat $(VENV)/lint-imports.log; exit 1)
 	@$(BIN)/python -m hack.generate --check
 

@@ -57,6 +57,13 @@ class Observed:
         """Return all studies."""
         return [family.study for family in self._families.values() if family.study is not None]
 
+    def named(self, namespace: str, name: str) -> Key | None:
+        """Return the key of the study of a name; None: there is none."""
+        for key, family in self._families.items():
+            if key[0] == namespace and family.study is not None and family.study.name == name:
+                return key
+        return None
+
     def keys(self) -> list[Key]:
         """Return the keys of all families."""
         return list(self._families)
@@ -87,7 +94,7 @@ class Observed:
             return key
         match resource:
             case "tuningstudies":
-                family.study = None if gone else study_view(raw)
+                self._apply_study(key, family, None if gone else study_view(raw))
             case "tuningtrials":
                 self._apply_trial(family, raw, gone)
             case "jobs":
@@ -147,11 +154,20 @@ class Observed:
         family.versions[uid] = version
         return True
 
+    def _apply_study(self, key: Key, family: Family, study: StudyView | None) -> None:
+        before, family.study = family.study, study
+        if before is None or study is None:
+            return
+        if study.spec.stopping.rule.compares and not before.spec.stopping.rule.compares:
+            self.doubt(key)  # the ended trials' curves were left out until now
+
     @staticmethod
     def _apply_trial(family: Family, raw: Raw, gone: bool) -> None:
         name = raw["metadata"]["name"]
         if not gone:
-            family.trials[name] = trial_view(raw)
+            # Where the study is not known yet, its rule may need the curve.
+            compares = family.study is None or family.study.spec.stopping.rule.compares
+            family.trials[name] = trial_view(raw, with_curve=compares)
         elif name in family.trials and family.trials[name].uid == raw["metadata"]["uid"]:
             del family.trials[name]
 

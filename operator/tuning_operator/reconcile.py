@@ -18,15 +18,15 @@ from tuning_operator.clients.curves import CurveReader
 from tuning_operator.clients.errors import ClusterError, Conflict, Forbidden, Invalid, NotFound
 from tuning_operator.clients.telemetry import RECONCILE_SECONDS, RECONCILES, RESULTS, TRIAL_GAP
 from tuning_operator.clients.views import trial_view
+from tuning_operator.drawing import Drawing
 from tuning_operator.observed import Family, Key, Observed, grouped
 from tuning_operator.render.job import job
 from tuning_operator.render.trial import event, status_body, trial
-from tuning_operator.search.arms import arms_of
 from tuning_operator.study import acceptance
-from tuning_operator.study.decide import decide, new_trial
+from tuning_operator.study.decide import decide, first_trial
 from tuning_operator.study.decision import Decision, Event, NewJob, NewTrial, TrialStatusWrite
 from tuning_operator.study.metrics import trials_with_lost_results, trials_without_metrics
-from tuning_operator.study.snapshot import JobView, Refusal, Settings, Snapshot, StudyView, TrialView
+from tuning_operator.study.snapshot import JobView, PreviousStudy, Refusal, Settings, Snapshot, StudyView, TrialView
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,8 @@ REFUSAL_WAIT = timedelta(seconds=30)
 POD_PATIENCE = timedelta(seconds=2)
 """A Job whose pod has not appeared after this long is asked for its events."""
 JOBS_ASKED = 3
+ABSENCE_HOLDS = 60.0
+"""In seconds: so long a study that is not there is not asked for again."""
 RESYNC = timedelta(minutes=10)
 """How often a study is looked at although nothing seems to happen, and listed anew: a watch may have missed a thing."""
 
@@ -54,7 +56,10 @@ class Reconciler:
     curves: CurveReader
     settings: Settings
     trainer_image: str
+    drawing: Drawing = field(default_factory=Drawing)
     _refused: dict[Key, _Refused] = field(default_factory=dict)
+    _absent: dict[tuple[str, str], float] = field(default_factory=dict)
+    """When a study that another one learns from was last asked for and not there, by namespace and name."""
 
     async def reconcile(self, key: Key) -> timedelta | None:
         """Look at one study and do what is to be done.
@@ -98,10 +103,14 @@ class Reconciler:
         if not family.synced or time.monotonic() >= family.list_again_at:
             await self._sync(key, family)
         snapshot = await self._observe(key, family)
-        decision = decide(snapshot)
-        if decision.questions:
-            snapshot = await self._ask_for_curves(snapshot, decision.questions)
-            decision = decide(snapshot)
+        snapshot, decision = await self._think(snapshot)
+        if decision.draws:
+            # Drawing may take a while: what is known is written first, and the world looked at anew after it.
+            if not await self._act(key, family, snapshot, decision):
+                return timedelta(0)
+            snapshot, decision = await self._think(await self._observe(key, family))
+            suggestions = await self.drawing.draw(snapshot, decision)
+            snapshot, decision = await self._think(replace(await self._observe(key, family), suggestions=suggestions))
         if not await self._act(key, family, snapshot, decision):
             return timedelta(0)
         listing = timedelta(seconds=max(family.list_again_at - time.monotonic(), 0))
@@ -109,6 +118,14 @@ class Reconciler:
         # A Job without a pod is watched by nobody: why it has none stands in events only.
         asks = _awaits_pods(snapshot) and not snapshot.refusals and decision.study_status is None
         return min([*waits, POD_PATIENCE] if asks else waits)
+
+    async def _think(self, snapshot: Snapshot) -> tuple[Snapshot, Decision]:
+        """Decide; where the decision needs whole curves, read them and decide again."""
+        decision = await _decided(snapshot)
+        if decision.questions:
+            snapshot = await self._ask_for_curves(snapshot, decision.questions)
+            decision = await _decided(snapshot)
+        return snapshot, decision
 
     # --- observe ---------------------------------------------------------------------------------------------------
 
@@ -141,6 +158,7 @@ class Reconciler:
             jobs=grouped(family.jobs.values(), lambda j: j.trial, lambda j: j.attempt),
             pods=grouped(family.pods.values(), lambda p: p.job_uid, lambda p: (p.created, p.name)),
             metrics=self.curves.view(study),
+            previous=tuple([await self._previous(study, name) for name in study.spec.previous_studies or ()]),
             settings=self.settings,
         )
         if trials_without_metrics(snapshot) or trials_with_lost_results(snapshot):
@@ -148,6 +166,28 @@ class Reconciler:
             snapshot = replace(snapshot, metrics=self.curves.view(study))
         snapshot = await self._try_template(key, snapshot)
         return replace(snapshot, refusals=tuple(await self._refusals(key, snapshot)))
+
+    async def _previous(self, study: StudyView, name: str) -> PreviousStudy:
+        """Return a study that this one learns from, with all of its trials."""
+        key = self.observed.named(study.namespace, name)
+        if key is None:
+            key = await self._asked_for(study.namespace, name)
+        if key is None or key[1] == study.uid:
+            return PreviousStudy(name)
+        family = self.observed.family(key)
+        if not family.synced:
+            await self._sync(key, family)
+        return PreviousStudy(name, family.study, tuple(family.trials.values()))
+
+    async def _asked_for(self, namespace: str, name: str) -> Key | None:
+        """Ask for a study that no watch has shown, once in a while: after a start it may be there all the same."""
+        if time.monotonic() < self._absent.get((namespace, name), -math.inf) + ABSENCE_HOLDS:
+            return None
+        try:
+            return self.observed.apply("tuningstudies", await self.cluster.get("tuningstudies", namespace, name))
+        except NotFound:
+            self._absent[namespace, name] = time.monotonic()
+            return None
 
     async def _confirm_absences(self, study: StudyView, family: Family) -> None:
         """A Job that a trial's status names, but no watch has shown, is asked for before it is taken for deleted."""
@@ -170,8 +210,7 @@ class Reconciler:
             acceptance.check_specification(study.spec)
         except acceptance.Refused:
             return snapshot
-        arms = arms_of(study.spec)
-        draft = new_trial(study, arms[0], 0, len(arms))
+        draft = first_trial(study)
         stand_in = TrialView(draft.name, study.uid, "0", snapshot.now, False, draft.spec, TuningTrialStatus())
         try:
             body = job(study, stand_in, 0, self.trainer_image)
@@ -294,7 +333,8 @@ class Reconciler:
     def _measure_gap(family: Family, decision: Decision) -> None:
         if family.ended is not None and decision.new_trials:
             TRIAL_GAP.observe((datetime.now(UTC) - family.ended).total_seconds())
-        family.ended = None
+        if not decision.draws:
+            family.ended = None
 
     async def _tell(self, snapshot: Snapshot, events: Iterable[Event]) -> None:
         """Write events for people; they are worth no retry."""
@@ -307,6 +347,11 @@ class Reconciler:
                 await self.cluster.create_event(event(study, happened, snapshot.now))
             except ClusterError as error:
                 log.info("An event was not written: %s", error, extra=extra)
+
+
+async def _decided(snapshot: Snapshot) -> Decision:
+    # Comparing thousands of curves takes seconds, for which the probes and the other studies shall not wait.
+    return await asyncio.to_thread(decide, snapshot) if snapshot.study.spec.stopping.rule.compares else decide(snapshot)
 
 
 def _existing(family: Family) -> StudyView:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.builders import a_choice, a_range
+from tests.support.builders import a_choice, a_fixed, a_range
 from tests.support.views import UID, a_study
 from tests.support.world import End, Life, OperatorKilled, Script, World, is_empty
 from tuning_operator.api.trial import TrialState
@@ -327,3 +327,218 @@ def test_time_alone_changes_nothing_once_a_study_is_over(script: Script) -> None
 
 def test_names_belong_to_this_study() -> None:
     assert all(trial.spec.study_ref.uid == UID for trial in a_world().run().trials.values())
+
+
+# --- what is tried ---------------------------------------------------------------------------------------------------
+
+
+DISCRETE = [
+    a_choice("optimizer", role="Nuisance", values=["sgd", "adamw"]),
+    a_range(low=1e-4, high=1.0, scale="Log", type="Ordinal", values=["0.001", "0.01", "0.1"], valueType="Float")
+    | {"low": None, "high": None, "scale": None},
+]
+
+
+def tried(world: World) -> list[str]:
+    """The points, in the order of the trials' indices."""
+    return [t.spec.parameters for t in sorted(world.trials.values(), key=lambda t: t.spec.index)]
+
+
+@pytest.mark.parametrize("algorithm", ["QuasiRandom", "Random", "Grid", "Bayesian"])
+def test_a_small_space_is_tried_to_its_end_and_the_study_says_so(algorithm: str) -> None:
+    world = a_world(
+        one(End.CRASHED), hyperparameters=DISCRETE, search={"algorithm": algorithm}, budget={"maxTrials": 20}
+    )
+    world.run()
+    assert len(set(tried(world))) == len(tried(world)) == 6
+    succeeded = next(c for c in world.study.status.conditions if c.type == "Succeeded")
+    assert (succeeded.status.value, succeeded.reason) == ("True", "SearchSpaceExhausted")
+    assert world.study.status.best is not None
+    assert world.study.status.best.value == pytest.approx(0.0)
+
+
+def test_the_user_s_own_points_are_tried_first_and_a_list_has_no_others() -> None:
+    points = [{"learning_rate": "0.5"}, {"learning_rate": "0.01"}]
+    world = a_world(search={"algorithm": "List", "points": points}).run()
+    assert [p.split(":")[1] for p in tried(world)] == ["0.5}", "0.01}"]
+    assert world.study.status.state == "Succeeded"
+
+
+def test_each_point_has_its_replicates_and_their_mean() -> None:
+    world = a_world(search={"replicates": 3}).run()
+    first, second = tried(world)[::3]
+    assert tried(world) == [first] * 3 + [second] * 3
+    assert [t.spec.purpose for t in sorted(world.trials.values(), key=lambda t: t.spec.index)] == [
+        "Search",
+        "Replicate",
+        "Replicate",
+    ] * 2
+    assert len({t.spec.seed for t in world.trials.values()}) == 6
+    assert [s.replicates for s in world.study.status.top] == [3, 3]
+
+
+@pytest.mark.parametrize("writes", range(0, 40, 3))
+def test_a_model_s_points_survive_a_killed_operator(writes: int) -> None:
+    spec: dict[str, Any] = {"search": {"algorithm": "Bayesian"}, "budget": {"maxTrials": 12}}
+    world = a_world(**spec)
+    left = writes
+    while not world.over:
+        decision = world.look()
+        try:
+            before = len(world.writes)
+            world.apply(decision, writes=left)
+            left -= len(world.writes) - before
+        except OperatorKilled:
+            world.killed()
+            left = 10**6
+        world.pass_time()
+    assert len(set(tried(world))) == len(tried(world)) == 12
+    assert [t.spec.suggested_by for t in sorted(world.trials.values(), key=lambda t: t.spec.index)][-1] == "Bayesian"
+
+
+# --- what is stopped early -------------------------------------------------------------------------------------------
+
+
+LONG = {index: [Life(ticks=10)] * 20 for index in range(40)}
+STEPS = a_fixed("max_steps", value="100")
+
+
+def a_scraped_world(rule: dict[str, Any], script: Script | None = None, **spec: Any) -> World:
+    """A world of trials of ten ticks, a hundred steps, whose curves are seen while they run."""
+    parts: dict[str, Any] = {
+        "hyperparameters": [RATE, STEPS],
+        "stopping": rule,
+        "budget": {"maxTrials": 16, "parallelTrials": 2},
+        "trial": {"checkpoint": {"claimName": "checkpoints"}},
+        **spec,
+    }
+    world = a_world({**LONG, **(script or {})}, **parts)
+    world.scraped = True
+    return world
+
+
+def trained_ticks(world: World) -> int:
+    return sum(world._checkpoints.values())
+
+
+@pytest.fixture(scope="module")
+def unstopped() -> World:
+    """The same trials, all of them to their end."""
+    return a_scraped_world({"rule": "None"}).run()
+
+
+def test_what_is_worse_than_the_median_is_stopped_and_counts_and_the_winner_is_the_same(unstopped: World) -> None:
+    world = a_scraped_world({"rule": "Median"}).run()
+    stopped = [t for t in world.trials.values() if t.status.state is TrialState.STOPPED]
+    assert len(world.trials) == 16
+    assert len(stopped) >= 3
+    for trial in stopped:
+        assert trial.status.stop is not None
+        assert (trial.status.stop.rule, trial.status.reason) == ("Median", "WorseThanMedian")
+        assert trial.status.stop.evidence["best"] > trial.status.stop.evidence["median"]
+        assert len(trial.status.stop.compared) >= 5
+        # how far it had come is kept, from its record
+        assert trial.status.result is not None
+        assert trial.status.result.value == trial.status.stop.evidence["best"]
+    assert trained_ticks(unstopped) == 160
+    assert trained_ticks(world) <= 140
+    best, wanted = world.study.status.best, unstopped.study.status.best
+    assert best is not None
+    assert wanted is not None
+    assert (best.value, best.trial) == (wanted.value, wanted.trial)
+    assert world.study.status.progress == "16/16"
+
+
+def test_only_the_best_of_a_rung_go_on_and_nothing_is_trained_twice() -> None:
+    # With this seed some that were paused rise into the best third later.
+    seed = {"seed": 8}
+    world = a_scraped_world({"rule": "SuccessiveHalving", "minTrials": 2}, search=seed).run()
+    unstopped = a_scraped_world({"rule": "None"}, search=seed).run()
+    states = Counter(t.status.state for t in world.trials.values())
+    assert len(world.trials) == 16
+    assert set(states) == {TrialState.SUCCEEDED, TrialState.STOPPED}
+    assert {t.status.reason for t in world.trials.values() if t.status.stop is not None} == {"NotPromoted"}
+    # Each tick was trained once: what went on did so from its checkpoint.
+    ages = Counter({t.name: world._checkpoints[t.name] for t in world.trials.values()})
+    assert all(ages[t.name] == 10 for t in world.trials.values() if t.status.state is TrialState.SUCCEEDED)
+    assert trained_ticks(world) <= 80
+    assert any(t.status.attempt > 0 and t.status.passed_rungs > 0 for t in world.trials.values())
+    assert world.most_training <= 2
+    best, wanted = world.study.status.best, unstopped.study.status.best
+    assert best is not None
+    assert wanted is not None
+    assert best.trial == wanted.trial
+
+
+@pytest.mark.parametrize("rule", [{"rule": "Median"}, {"rule": "SuccessiveHalving", "minTrials": 2}])
+@pytest.mark.parametrize("life", range(3, 40, 7))
+def test_stopping_survives_an_operator_that_is_killed_again_and_again(rule: dict[str, Any], life: int) -> None:
+    world = a_scraped_world(rule)
+    left = life
+    for _ in range(2000):
+        if world.over:
+            break
+        before = len(world.writes)
+        try:
+            world.apply(world.look(), writes=left)
+            left -= len(world.writes) - before
+        except OperatorKilled:
+            world.killed()
+            left = life
+        world.pass_time()
+    undisturbed = a_scraped_world(rule).run()
+    assert world.study.status.progress == "16/16"
+    best, wanted = world.study.status.best, undisturbed.study.status.best
+    assert best is not None
+    assert wanted is not None
+    assert best.trial == wanted.trial
+    assert best.value == pytest.approx(wanted.value)
+
+
+def test_a_suspended_study_keeps_its_paused_trials_paused() -> None:
+    world = a_scraped_world({"rule": "SuccessiveHalving", "minTrials": 2})
+    while not any(t.status.state is TrialState.PAUSED for t in world.trials.values()):
+        world.settle()
+        world.pass_time()
+    world.change_spec(suspend=True)
+    world.run_ticks(5)
+    states = Counter(t.status.state for t in world.trials.values())
+    assert states[TrialState.PAUSED] >= 1
+    assert states[TrialState.RUNNING] == states[TrialState.PENDING] == 0
+    paused = {t.name for t in world.trials.values() if t.status.state is TrialState.PAUSED}
+    world.change_spec(suspend=False)
+    world.settle()
+    assert {t.name for t in world.trials.values() if t.status.state is TrialState.PAUSED} == paused
+    world.run()
+    assert world.study.status.state == "Succeeded"
+
+
+@pytest.mark.parametrize("algorithm", ["QuasiRandom", "Random", "Grid"])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_small_space_is_used_up_also_by_a_model_that_takes_over(algorithm: str, seed: int) -> None:
+    eight = a_range(type="Ordinal", low=None, high=None, values=[f"0.0{i}" for i in range(1, 9)], valueType="Float")
+    search = {"algorithm": algorithm, "seed": seed, "switchTo": {"algorithm": "Bayesian", "afterTrials": 3}}
+    world = a_world(hyperparameters=[eight], search=search, budget={"maxTrials": 12}).run()
+    assert len(set(tried(world))) == len(tried(world)) == 8
+
+
+def test_all_points_of_a_list_are_tried_however_they_lie_in_the_arms() -> None:
+    rates = ["0.1", "0.2", "0.3", "0.4", "0.5", "0.6"]
+    points = [{"optimizer": "adamw", "learning_rate": rate} for rate in rates]
+    points += [{"optimizer": "nesterov", "learning_rate": rate} for rate in rates[:2]]
+    search = {"algorithm": "List", "points": points}
+    world = a_world(hyperparameters=[a_choice(), RATE], search=search, budget={"maxTrials": 8}).run()
+    assert len(tried(world)) == 8
+    assert world.study.status.conditions[-2].reason == "MaxTrialsReached"
+
+
+@pytest.mark.parametrize("rule", [{"rule": "None"}, {"rule": "DivergedOnly"}, {"rule": "SuccessiveHalving", "eta": 2}])
+def test_another_rule_lets_paused_trials_go_on_as_there_is_room(rule: dict[str, Any]) -> None:
+    world = a_scraped_world({"rule": "SuccessiveHalving", "minTrials": 2})
+    while sum(t.status.state is TrialState.PAUSED for t in world.trials.values()) < 4:
+        world.settle()
+        world.pass_time()
+    world.change_spec(stopping=world.study.spec.stopping.model_validate(rule))
+    world.run()
+    assert world.most_training <= 2
+    assert world.study.status.progress == "16/16"

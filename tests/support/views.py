@@ -9,7 +9,9 @@ from tests.support import builders
 from tuning_contract.environment import parameters_hash
 from tuning_contract.record import FinalRecord, Point, RecordStatus, best_of, late_median_of
 from tuning_operator.api import names
-from tuning_operator.api.study import Hyperparameter, TuningStudySpec, TuningStudyStatus
+from tuning_operator.api.hyperparameters import Hyperparameter
+from tuning_operator.api.study import TuningStudySpec
+from tuning_operator.api.study_status import TuningStudyStatus
 from tuning_operator.api.trial import StudyRef, TrialResult, TuningTrialSpec, TuningTrialStatus
 from tuning_operator.study.snapshot import JobView, MetricsView, PodView, Sample, Snapshot, StudyView, TrialView
 

@@ -4,6 +4,7 @@ It has the objects of one study, a Job controller and a kubelet that do what Kub
 operator that looks, decides and writes, and can be killed after any write. What becomes of a trial's pods is scripted.
 """
 
+import asyncio
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -14,8 +15,9 @@ from enum import Enum, auto
 from tests.support.views import NOW, a_record, samples
 from tuning_contract.record import RecordStatus
 from tuning_operator.api import names
-from tuning_operator.api.study import TuningStudyStatus
+from tuning_operator.api.study_status import TuningStudyStatus
 from tuning_operator.api.trial import TuningTrialSpec, TuningTrialStatus
+from tuning_operator.drawing import Drawing
 from tuning_operator.study.decide import decide
 from tuning_operator.study.decision import Decision
 from tuning_operator.study.snapshot import (
@@ -93,6 +95,8 @@ class World:
     jobs: dict[str, JobView] = field(default_factory=dict)
     pods: dict[str, PodView] = field(default_factory=dict)
     curves: dict[str, list[Sample]] = field(default_factory=dict)
+    scraped: bool = False
+    """Whether Prometheus sees the curves while trials run: a tick is ten steps. Then checkpoints are kept, too."""
     refusals: tuple[Refusal, ...] = ()
     writes: list[datetime] = field(default_factory=list)
     most_active: int = 0
@@ -100,6 +104,8 @@ class World:
     tick: int = 0
     _ages: dict[str, int] = field(default_factory=dict)
     _lives: dict[str, Life] = field(default_factory=dict)
+    _checkpoints: dict[str, int] = field(default_factory=dict)
+    """Ticks that a trial has trained, by its name."""
 
     # --- the operator ------------------------------------------------------------------------------------------------
 
@@ -112,16 +118,25 @@ class World:
         for pod in self.pods.values():
             pods[pod.job_uid] = (*pods.get(pod.job_uid, ()), pod)
         whole = {name: tuple(self.curves.get(name, ())) for name in questions}
-        return Snapshot(
-            self.now, self.study, dict(self.trials), jobs, pods, MetricsView(whole=whole), refusals=self.refusals
-        )
+        metrics = MetricsView(whole=whole, curves=self._curves() if self.scraped else {})
+        return Snapshot(self.now, self.study, dict(self.trials), jobs, pods, metrics, refusals=self.refusals)
+
+    def _curves(self) -> dict[str, tuple[Sample, ...]]:
+        running = [pod for pod in self.pods.values() if pod.running and self._ages[pod.uid] > 0]
+        return {pod.trial: samples(*self._values(pod), attempt=pod.attempt) for pod in running}
 
     def look(self) -> Decision:
         """Decide, twice: nothing but the snapshot may matter."""
         snapshot = self.snapshot()
         decision = decide(snapshot)
         assert decide(self.snapshot()) == decision
-        return decide(self.snapshot(decision.questions)) if decision.questions else decision
+        if decision.questions:
+            snapshot = self.snapshot(decision.questions)
+            decision = decide(snapshot)
+        if decision.draws:
+            suggestions = asyncio.run(Drawing().draw(snapshot, decision))
+            decision = decide(replace(snapshot, suggestions=suggestions))
+        return decision
 
     def settle(self) -> None:
         """Look and write until there is nothing to do."""
@@ -264,7 +279,7 @@ class World:
         used = sum(uid.startswith(f"{self._job_stem(index)}-") for uid in self._lives)
         lives = self.script.get(index, ())
         self._lives[name] = lives[used] if used < len(lives) else Life()
-        self._ages[name] = 0
+        self._ages[name] = self._checkpoints.get(job.trial, 0)
         self.pods[name] = PodView(name, name, job.uid, job.trial, job.attempt, self.now)
 
     def _job_stem(self, index: int) -> str:
@@ -316,7 +331,9 @@ class World:
 
     def _end(self, pod: PodView, code: int, status: RecordStatus | None, **changes: object) -> None:
         message = ""
-        if status is not None:
+        if self.scraped:
+            self._checkpoints[pod.trial] = self._ages[pod.uid]
+        if status is not None and self._values(pod):
             message = a_record(self.trials[pod.trial], self._values(pod), status=status, attempt=pod.attempt)
         ended: dict[str, object] = {
             "phase": "Failed" if code else "Succeeded",
@@ -327,11 +344,14 @@ class World:
         }
         self._replace_pod(pod.uid, **(ended | changes))
 
-    def _values(self, pod: PodView) -> tuple[float, float, float]:
+    def _values(self, pod: PodView) -> tuple[float, ...]:
         """The objective falls to how far the learning rate is from 0.01, in decades."""
         rate = float(self.trials[pod.trial].spec.parameters.split('"learning_rate":')[1].split(",")[0].rstrip("}"))
         last = abs(math.log10(rate) + 2)
-        return last + 2, last + 1, last
+        if not self.scraped:
+            return last + 2, last + 1, last
+        ticks = self._lives[pod.uid].ticks
+        return tuple(last + (ticks - tick) / ticks for tick in range(1, self._ages[pod.uid] + 1))
 
     def _pods_of(self, job: JobView) -> list[PodView]:
         return [pod for pod in self.pods.values() if pod.job_uid == job.uid]

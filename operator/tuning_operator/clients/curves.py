@@ -6,12 +6,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from tuning_operator.api.stopping import StoppingRule
 from tuning_operator.clients.errors import PrometheusError
 from tuning_operator.clients.prometheus import Curves, Prometheus, Target
 from tuning_operator.study.metrics import PATIENCE_INTERVALS
 from tuning_operator.study.snapshot import MetricsView, Sample, StudyView, TrialView
 
 log = logging.getLogger(__name__)
+
+TRIALS_A_QUERY = 50
+MOST_SAMPLES = 4096
+"""Of one running trial; beyond it every second one is forgotten."""
 
 
 @dataclass
@@ -21,6 +26,8 @@ class CurveReader:
     prometheus: Prometheus
     scrape_interval: timedelta
     _latest: dict[str, dict[str, Sample]] = field(default_factory=dict)
+    _curves: dict[str, Curves] = field(default_factory=dict)
+    """Of the running trials of studies that stop trials early, by study uid."""
     _names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _error: str = ""
     _since: datetime | None = None
@@ -32,6 +39,7 @@ class CurveReader:
             error=self._error,
             since=self._since,
             latest=self._latest.get(study.uid, {}),
+            curves=self._curves.get(study.uid, {}),
             names_seen=self._names.get(study.uid, ()),
         )
 
@@ -55,12 +63,12 @@ class CurveReader:
     async def whole(self, study: StudyView, trial: TrialView) -> tuple[Sample, ...] | None:
         """Return all samples of a trial that ended; None where Prometheus does not answer."""
         try:
-            samples = await self.prometheus.whole(_target(study), trial.name, trial.created, datetime.now(UTC))
+            curves = await self.prometheus.whole(_target(study), [trial.name], trial.created, datetime.now(UTC))
         except PrometheusError as error:
             self._failed(error)
             return None
         self._answered()
-        return samples
+        return curves.get(trial.name, ())
 
     async def read_names(self, study: StudyView) -> None:
         """Find out which metrics there are of a study whose objective is missing, once until the next poll."""
@@ -82,8 +90,24 @@ class CurveReader:
             self._failed(error)
             return
         self._answered()
+        self._curves = {s.uid: await self._grown(s, found.get(s.uid, {})) for s in studies if _stops_early(s)}
         self._latest = {uid: _newest(curves) for uid, curves in found.items()}
         self._names = {}
+
+    async def _grown(self, study: StudyView, recent: Curves) -> Curves:
+        """Return the curves of the trials that have recent samples, each from its beginning."""
+        known = self._curves.get(study.uid, {})
+        missing = sorted(recent.keys() - known.keys())
+        for start in range(0, len(missing), TRIALS_A_QUERY):
+            batch = missing[start : start + TRIALS_A_QUERY]
+            try:
+                found = await self.prometheus.whole(_target(study), batch, study.created, datetime.now(UTC))
+            except PrometheusError as error:
+                # Asked again at the next poll. A curve without its beginning would be judged by the wrong one.
+                log.warning("Curves of %s are not complete: %s", study.name, error, extra={"study": study.name})
+                continue
+            known = {**known, **found}
+        return {name: _joined(known[name], samples) for name, samples in recent.items() if name in known}
 
     def _failed(self, error: PrometheusError) -> None:
         if self._since is None:
@@ -99,6 +123,22 @@ class CurveReader:
 
 def _target(study: StudyView) -> Target:
     return Target(study.namespace, study.uid, study.series)
+
+
+def _stops_early(study: StudyView) -> bool:
+    return study.spec.stopping.rule is not StoppingRule.NONE
+
+
+def _joined(known: tuple[Sample, ...], recent: tuple[Sample, ...]) -> tuple[Sample, ...]:
+    """Append what is new; a scrape that saw the same evaluation again adds nothing, and a long curve is thinned."""
+    curve = [*known]
+    for sample in recent:
+        last = curve[-1] if curve else None
+        if last is not None and sample.time <= last.time:
+            continue
+        if last is None or (sample.attempt, sample.step, sample.value) != (last.attempt, last.step, last.value):
+            curve.append(sample)
+    return tuple(curve if len(curve) <= MOST_SAMPLES else curve[::2])
 
 
 def _newest(curves: Curves) -> dict[str, Sample]:

@@ -87,8 +87,8 @@ class Prometheus:
             found |= await self._query(_selector(matchers, window), partial(paired, targets=batch))
         return found
 
-    async def whole(self, target: Target, trial: str, since: datetime, now: datetime) -> tuple[Sample, ...]:
-        """Return all samples of one trial's objective, oldest first.
+    async def whole(self, target: Target, trials: Iterable[str], since: datetime, now: datetime) -> Curves:
+        """Return all samples of some trials' objective, by trial, oldest first.
 
         Raises:
             PrometheusError: no readable answer.
@@ -97,11 +97,11 @@ class Prometheus:
             "__name__": ("=~", _any_of({TRIAL_STEP, target.series})),
             LABEL_NAMESPACE: ("=", target.namespace),
             LABEL_STUDY_UID: ("=", target.study_uid),
-            LABEL_TRIAL: ("=", trial),
+            LABEL_TRIAL: ("=~", _any_of(trials)),
         }
         selector = _selector(matchers, now - since + timedelta(minutes=1))
         curves = await self._query(selector, partial(paired, targets=[target]))
-        return curves.get(target.study_uid, {}).get(trial, ())
+        return curves.get(target.study_uid, {})
 
     async def names_of(self, target: Target, window: timedelta) -> tuple[str, ...]:
         """Return the names of the metrics that Prometheus has of a study's pods, at most twenty.
@@ -214,8 +214,8 @@ def _selector(matchers: Mapping[str, tuple[str, str]], window: timedelta | None 
 
 
 def _any_of(values: Iterable[str]) -> str:
-    # Names of metrics, namespaces and uids have no character that means something in a regular expression.
-    return "|".join(sorted(values))
+    # Of what means something in a regular expression, names have the dot at most.
+    return "|".join(sorted(value.replace(".", r"\.") for value in values))
 
 
 def _utc(seconds: float) -> datetime:

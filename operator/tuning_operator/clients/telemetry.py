@@ -9,7 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Counter, Gauge, His
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from tuning_operator.api.study import TuningStudyStatus
+from tuning_operator.api.study_status import TuningStudyStatus
 from tuning_operator.study.snapshot import StudyView
 
 FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -32,6 +32,9 @@ PROMETHEUS_UP = Gauge("tuning_operator_prometheus_up", "1 while Prometheus answe
 PROMETHEUS_QUERIES = Counter("tuning_operator_prometheus_queries", "Queries to Prometheus.", ["result"])
 PROMETHEUS_QUERY_SECONDS = Histogram(
     "tuning_operator_prometheus_query_seconds", "Seconds that queries to Prometheus took.", buckets=FAST
+)
+SUGGESTION_SECONDS = Histogram(
+    "tuning_operator_suggestion_seconds", "Seconds that drawing one point by a model of the results took.", buckets=FAST
 )
 RESULTS = Counter("tuning_operator_results", "Trials with a value, by where it was read.", ["source"])
 TRIAL_GAP = Histogram(
@@ -65,7 +68,7 @@ class StudyCollector(Collector):
 
 def _by_state(status: TuningStudyStatus) -> dict[str, int]:
     counts = status.trials
-    states = ("pending", "running", "suspended", "succeeded", "infeasible", "failed", "stopped")
+    states = ("pending", "running", "suspended", "paused", "succeeded", "infeasible", "failed", "stopped")
     return {state.capitalize(): getattr(counts, state) for state in states}
 
 

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tuning_operator.api import names
-from tuning_operator.api.study import TuningStudySpec, TuningStudyStatus
+from tuning_operator.api.study import TuningStudySpec
+from tuning_operator.api.study_status import TuningStudyStatus
 from tuning_operator.api.trial import TuningTrialSpec, TuningTrialStatus
 from tuning_operator.study.snapshot import JobView, PodView, StudyView, TrialView
 from tuning_operator.study.starting import CANNOT_START_WORDS
@@ -36,15 +37,20 @@ def study_view(raw: Raw) -> StudyView:
     )
 
 
-def trial_view(raw: Raw) -> TrialView:
-    """Read a TuningTrial, a finished one without its curve: nothing is decided on it, and it is most of the size.
+def trial_view(raw: Raw, with_curve: bool = False) -> TrialView:
+    """Read a TuningTrial.
+
+    Args:
+        raw: the object.
+        with_curve: whether a finished trial keeps its curve, which is most of its size: only the stopping rules that
+            compare trials look at it.
 
     Raises:
         pydantic.ValidationError: the models do not know what the CRD let through.
     """
     meta = raw["metadata"]
     status = TuningTrialStatus.model_validate(raw.get("status") or {})
-    if status.state.is_finished and status.result is not None:
+    if status.state.is_finished and status.result is not None and not with_curve:
         status = status.model_copy(update={"result": status.result.model_copy(update={"curve": None})})
     return TrialView(
         name=meta["name"],

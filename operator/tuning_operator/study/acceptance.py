@@ -4,8 +4,12 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 from tuning_contract.environment import parameter_variable
-from tuning_operator.api.study import Hyperparameter, Role, TuningStudySpec
+from tuning_operator.api.hyperparameters import Hyperparameter, Role
+from tuning_operator.api.search import Algorithm
+from tuning_operator.api.study import TuningStudySpec
 from tuning_operator.search.arms import arms_of
+from tuning_operator.search.grid import MAX_GRID, grid_size
+from tuning_operator.search.own_points import PointError, check_points
 from tuning_operator.study.durations import parse_duration
 from tuning_operator.study.snapshot import Snapshot
 
@@ -48,6 +52,8 @@ def check_specification(spec: TuningStudySpec) -> None:
         arms_of(spec)
     except ValueError as error:
         raise Refused("SearchSpaceInvalid", f"spec.hyperparameters: {error}") from None
+    _check_search(spec)
+    _check_stopping(spec)
     by_name = {h.name: h for h in spec.hyperparameters}
     for one, other in combinations(spec.hyperparameters, 2):
         if _variable(one) == _variable(other) and not _exclude_each_other(one, other, by_name):
@@ -59,6 +65,31 @@ def check_specification(spec: TuningStudySpec) -> None:
     _check_container(spec)
     if spec.budget.max_duration is not None and parse_duration(spec.budget.max_duration).total_seconds() <= 0:
         raise Refused("BudgetInvalid", "spec.budget.maxDuration must be longer than nothing")
+
+
+def _check_search(spec: TuningStudySpec) -> None:
+    try:
+        check_points(spec)
+    except PointError as error:
+        raise Refused("PointInvalid", str(error)) from None
+    sizes = [grid_size(spec, arm) for arm in arms_of(spec)] if spec.search.algorithm is Algorithm.GRID else []
+    if sum(sizes) > MAX_GRID:
+        raise Refused(
+            "GridTooLarge",
+            f"the grid has {sum(sizes)} points, more than {MAX_GRID}: lower spec.search.pointsPerRange, "
+            "or use QuasiRandom, whose points are spread evenly however many there are",
+        )
+
+
+def _check_stopping(spec: TuningStudySpec) -> None:
+    stopping = spec.stopping
+    if stopping.rule.compares and all(h.parameter_name != stopping.steps_parameter for h in spec.hyperparameters):
+        raise Refused(
+            "StoppingInvalid",
+            f"rule {stopping.rule} compares trials at equal fractions of their schedules, whose length the parameter "
+            f"{stopping.steps_parameter} (spec.stopping.stepsParameter) would tell: no hyperparameter sets it. "
+            "Name the one that does, or use rule DivergedOnly",
+        )
 
 
 def _variable(hyperparameter: Hyperparameter) -> str:

@@ -3,15 +3,18 @@
 import heapq
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from itertools import count
 
-from tuning_operator.api.study import StudyDuration
+from tuning_operator.api.search import Algorithm
+from tuning_operator.api.study import TuningStudySpec
+from tuning_operator.api.study_status import StudyDuration
 from tuning_operator.api.trial import TrialState, TuningTrialSpec, TuningTrialStatus
-from tuning_operator.search.arms import Arm, shares
+from tuning_operator.search.arms import Arm, arms_of, shares
+from tuning_operator.search.sequence import positions
 from tuning_operator.study.durations import parse_duration
 from tuning_operator.study.snapshot import StudyView
 
@@ -35,16 +38,19 @@ class Outcome:
 Progressed = tuple[TuningTrialSpec, TuningTrialStatus]
 """A trial as it stands after this decision's look at it."""
 
+Places = Callable[[Arm], int | None]
+"""How many positions an arm has; None: without end."""
+
 
 def next_positions(
-    arms: Sequence[Arm], trials: Iterable[Progressed], max_trials: int, free: int
+    arms: Sequence[Arm], trials: Iterable[Progressed], wanted: Sequence[int], free: int, places: Places
 ) -> list[tuple[Arm, int]]:
     """Return the next (arm, position) pairs to start, at most `free` of them.
 
-    Each arm gets its share of `max_trials` (shares differ by at most one); a failed or stopped trial is replaced by
-    the next point of the same arm, so that failures never tilt the comparison. The arm that is furthest behind comes
-    first. A position is next where no trial has it, even where a later one exists: trials are created side by side,
-    and the operator may have been killed when the later one was through.
+    Each arm gets as many as `wanted` says; a failed or stopped trial is replaced by the next point of the same arm, so
+    that failures never tilt the comparison. The arm that is furthest behind comes first. A position is next where no
+    trial has it, even where a later one exists: trials are created side by side, and the operator may have been killed
+    when the later one was through. An arm whose positions are used up gets no more trials.
     """
     if free <= 0:
         return []
@@ -52,19 +58,43 @@ def next_positions(
     taken: defaultdict[int, set[int]] = defaultdict(set)
     for spec, status in trials:
         taken[spec.arm].add(spec.position)
-        counted[spec.arm] += status.state.has_result or not status.state.is_finished
-    wanted = shares(max_trials, len(arms))
+        counted[spec.arm] += counts(status) or not status.state.is_finished
     unused = {arm.number: _unused(taken[arm.number]) for arm in arms}
     behind = [(counted[n] / wanted[n], n) for n in unused if counted[n] < wanted[n]]
     heapq.heapify(behind)
     chosen: list[tuple[Arm, int]] = []
     while behind and len(chosen) < free:
         _, number = heapq.heappop(behind)
-        chosen.append((arms[number], next(unused[number])))
+        position, limit = next(unused[number]), places(arms[number])
+        if limit is not None and position >= limit:
+            continue
+        chosen.append((arms[number], position))
         counted[number] += 1
         if counted[number] < wanted[number]:
             heapq.heappush(behind, (counted[number] / wanted[number], number))
     return chosen
+
+
+def wanted_trials(spec: TuningStudySpec, arms: Sequence[Arm]) -> tuple[int, ...]:
+    """Divide maxTrials over the arms: equally, so that they are compared fairly.
+
+    A list or a grid is a finite task: what one arm has no points for, the others get, as evenly as can be.
+    """
+    total = spec.budget.max_trials
+    if spec.search.algorithm not in (Algorithm.LIST, Algorithm.GRID) or spec.search.switch_to is not None:
+        return shares(total, len(arms))
+    room = [positions(spec, arm) or 0 for arm in arms]
+    wanted = [0] * len(arms)
+    while (left := min(total, sum(room)) - sum(wanted)) > 0:
+        hungry = [i for i in range(len(arms)) if wanted[i] < room[i]]
+        for i, share in zip(hungry, shares(left, len(hungry)), strict=True):
+            wanted[i] = min(wanted[i] + share, room[i])
+    return tuple(wanted)
+
+
+def counts(status: TuningTrialStatus) -> bool:
+    """Whether an ended trial is one of maxTrials: it has a result, or was stopped because its curve said enough."""
+    return status.state.is_finished and (status.state.has_result or status.stop is not None)
 
 
 def _unused(taken: Set[int]) -> Iterator[int]:
@@ -77,14 +107,14 @@ def is_out_of_time(study: StudyView, used: timedelta) -> bool:
     return limit is not None and used >= parse_duration(limit)
 
 
-def outcome_of(study: StudyView, trials: Iterable[Progressed], used: timedelta) -> Outcome | None:
+def outcome_of(study: StudyView, trials: Sequence[Progressed], used: timedelta) -> Outcome | None:
     """Return how the study is over; None while it goes on.
 
     When its time is over it is not at its end before its last trials are: one may complete within its grace period.
     """
     budget = study.spec.budget
     states = Counter(status.state for _, status in trials)
-    results = states[TrialState.SUCCEEDED] + states[TrialState.INFEASIBLE]
+    results = sum(counts(status) for _, status in trials)
     if states[TrialState.FAILED] > budget.max_failed_trials:
         message = (
             f"{states[TrialState.FAILED]} trials failed; spec.budget.maxFailedTrials allows "
@@ -92,14 +122,32 @@ def outcome_of(study: StudyView, trials: Iterable[Progressed], used: timedelta) 
         )
         return Outcome(OutcomeKind.FAILED, "MaxFailedTrialsExceeded", message)
     at_rest = all(state.is_finished for state in states)
-    if results < budget.max_trials and not (at_rest and is_out_of_time(study, used)):
+    if results >= budget.max_trials:
+        reason, why = "MaxTrialsReached", "The budget is used"
+    elif at_rest and is_out_of_time(study, used):
+        reason, why = "MaxDurationReached", "The budget is used"
+    elif at_rest and _is_exhausted(study.spec, trials):
+        reason = "SearchSpaceExhausted"
+        why = "There is no point left to try (spec.search.replicates tries each several times)"
+    else:
         return None
-    reason = "MaxDurationReached" if results < budget.max_trials else "MaxTrialsReached"
-    counts = f"{states[TrialState.SUCCEEDED]} trials with a value, {states[TrialState.INFEASIBLE]} infeasible"
+    numbers = f"{states[TrialState.SUCCEEDED]} trials with a value, {states[TrialState.INFEASIBLE]} infeasible"
+    stopped = sum(status.stop is not None for _, status in trials if status.state is TrialState.STOPPED)
+    numbers += f", {stopped} stopped early" if stopped else ""
     if states[TrialState.SUCCEEDED] == 0:
-        message = f"The budget is used ({reason}) and no trial has a value: {counts}."
+        message = f"{why} ({reason}) and no trial has a value: {numbers}."
         return Outcome(OutcomeKind.FAILED, "NoFeasibleTrial", message)
-    return Outcome(OutcomeKind.SUCCEEDED, reason, f"The budget is used: {counts}.")
+    return Outcome(OutcomeKind.SUCCEEDED, reason, f"{why}: {numbers}.")
+
+
+def _is_exhausted(spec: TuningStudySpec, trials: Sequence[Progressed]) -> bool:
+    """Whether no arm that is behind its share has a point left."""
+    try:
+        arms = arms_of(spec)
+        return not next_positions(arms, trials, wanted_trials(spec, arms), 1, lambda arm: positions(spec, arm))
+    except ValueError:
+        # Not a search space at all: it is refused, and not used up.
+        return False
 
 
 def used_time(clock: StudyDuration, now: datetime) -> timedelta:

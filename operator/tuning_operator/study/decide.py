@@ -5,16 +5,17 @@ an event seen twice changes nothing. Nothing here depends on what was decided be
 the memory that there is.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from tuning_contract.environment import parameter_text, parameters_hash
 from tuning_operator.api import names
-from tuning_operator.api.study import ParameterAssignment
-from tuning_operator.api.trial import StudyRef, TrialState, TuningTrialSpec
+from tuning_operator.api.study_status import ParameterAssignment
+from tuning_operator.api.trial import StudyRef, TrialPurpose, TrialState, TuningTrialSpec
 from tuning_operator.search.arms import Arm, arms_of, trial_index
-from tuning_operator.search.quasi_random import suggest
+from tuning_operator.search.sequence import positions
+from tuning_operator.search.suggest import Suggestion, learns_from_results, suggest
 from tuning_operator.study import acceptance, starting
 from tuning_operator.study.budget import (
     Outcome,
@@ -23,6 +24,7 @@ from tuning_operator.study.budget import (
     next_positions,
     outcome_of,
     used_time,
+    wanted_trials,
     wound,
 )
 from tuning_operator.study.conditions import is_true
@@ -30,6 +32,7 @@ from tuning_operator.study.decision import Decision, Event, NewJob, NewTrial, Tr
 from tuning_operator.study.durations import parse_duration
 from tuning_operator.study.snapshot import Snapshot, StudyView, TrialView
 from tuning_operator.study.status import ACCEPTED, FAILED, SUCCEEDED, Findings, study_status
+from tuning_operator.study.stopping import Directive, directives, standing
 from tuning_operator.study.trials import Halt, TrialStep, advance, is_settled
 
 BLOCKED_LOOK = timedelta(seconds=10)
@@ -50,8 +53,9 @@ def decide(snapshot: Snapshot) -> Decision:
     except acceptance.Refused as refused:
         refusal = (refused.reason, refused.message)
     halt = _halt(snapshot)
+    wanted = _directives(snapshot, refusal is None) if halt is None else {}
     unsettled = [trial for trial in snapshot.trials.values() if not is_settled(snapshot, trial)]
-    looks = [_Look(trial, advance(snapshot, trial, halt)) for trial in unsettled]
+    looks = [_look(snapshot, trial, halt, wanted.get(trial.name, Directive())) for trial in unsettled]
     return _Plan(snapshot, refusal, looks).decision()
 
 
@@ -68,6 +72,30 @@ class _Look:
         return replace(self.trial, status=self.step.status)
 
 
+def _look(snapshot: Snapshot, trial: TrialView, halt: Halt | None, directive: Directive) -> _Look:
+    step = advance(snapshot, trial, halt or directive.halt)
+    if directive.passed is not None:
+        step = replace(step, status=step.status.model_copy(update={"passed_rungs": directive.passed}))
+    return _Look(trial, step)
+
+
+def _directives(snapshot: Snapshot, accepted: bool) -> Mapping[str, Directive]:
+    """Return what the stopping rule wants, and let as many paused trials go on as there is room for."""
+    if not accepted:
+        return standing(snapshot)
+    spec = snapshot.study.spec
+    active = sum(not t.status.state.is_finished and not _is_parked(t) for t in snapshot.trials.values())
+    trials = [(t.spec, t.status) for t in snapshot.trials.values()]
+    arms = arms_of(spec)
+    places = next_positions(arms, trials, wanted_trials(spec, arms), 1, lambda arm: positions(spec, arm))
+    return directives(snapshot, spec.budget.parallel_trials - active, bool(places))
+
+
+def _is_parked(trial: TrialView) -> bool:
+    """Whether the trial waits at a rung, its pod gone, and takes nobody's place."""
+    return trial.status.state is TrialState.PAUSED and trial.status.job is None
+
+
 @dataclass(frozen=True)
 class _Plan:
     snapshot: Snapshot
@@ -79,13 +107,19 @@ class _Plan:
         snapshot, study = self.snapshot, self.snapshot.study
         after = list((dict(snapshot.trials) | {look.trial.name: look.after for look in self.looks}).values())
         used = used_time(study.status.duration, snapshot.now)
-        outcome = outcome_of(study, ((t.spec, t.status) for t in after), used)
+        outcome = outcome_of(study, [(t.spec, t.status) for t in after], used)
         active = [look.trial.name for look in self.looks if not look.step.status.state.is_finished]
+        parked = sum(_is_parked(look.after) for look in self.looks)
         obstacle = starting.obstacle_of(snapshot, active)
         out_of_time = is_out_of_time(study, used)
         goes_on = self.refusal is None and outcome is None and not study.spec.suspend and not out_of_time
         may_start = goes_on and (obstacle is None or not obstacle.forbids)
-        new_trials = self._new_trials(after, len(active)) if may_start else ()
+        places = self._next_places(after, len(active) - parked) if may_start else []
+        draws = tuple(
+            (a.number, p)
+            for a, p in places
+            if learns_from_results(study.spec, a, p) and (a.number, p) not in snapshot.suggestions
+        )
         start_time = study.status.start_time or min((t.created for t in after), default=None)
         first_start = start_time if study.status.start_time is None else None
         clock = wound(study.status.duration, goes_on and bool(after), first_start, snapshot.now)
@@ -97,7 +131,8 @@ class _Plan:
                 for look in self.looks
                 if look.step.status != look.trial.status
             ),
-            new_trials=new_trials,
+            new_trials=tuple(self._new_trials(places)),
+            draws=draws,
             new_jobs=tuple(
                 NewJob(look.after, look.step.status.attempt) for look in self.looks if look.step.start and may_start
             ),
@@ -109,12 +144,21 @@ class _Plan:
             look_again_after=self._look_again(used, obstacle, goes_on),
         )
 
-    def _new_trials(self, after: Sequence[TrialView], active: int) -> tuple[NewTrial, ...]:
+    def _next_places(self, after: Sequence[TrialView], active: int) -> list[tuple[Arm, int]]:
         spec = self.snapshot.study.spec
-        arms = arms_of(spec)
         free = spec.budget.parallel_trials - active
-        chosen = next_positions(arms, ((t.spec, t.status) for t in after), spec.budget.max_trials, free)
-        return tuple(new_trial(self.snapshot.study, arm, position, len(arms)) for arm, position in chosen)
+        trials = ((t.spec, t.status) for t in after)
+        arms = arms_of(spec)
+        return next_positions(arms, trials, wanted_trials(spec, arms), free, lambda arm: positions(spec, arm))
+
+    def _new_trials(self, places: Iterable[tuple[Arm, int]]) -> Iterator[NewTrial]:
+        """Yield the trials whose points are known: the others are drawn before the next decision."""
+        study = self.snapshot.study
+        for arm, position in places:
+            if not learns_from_results(study.spec, arm, position):
+                yield _new_trial(study, arm, position, suggest(study.spec, arm, position))
+            elif (drawn := self.snapshot.suggestions.get((arm.number, position))) is not None:
+                yield _new_trial(study, arm, position, drawn)
 
     def _look_again(self, used: timedelta, obstacle: starting.Obstacle | None, goes_on: bool) -> timedelta | None:
         waits = [look.step.look_again_after for look in self.looks if look.step.look_again_after is not None]
@@ -126,13 +170,18 @@ class _Plan:
         return min(waits, default=None)
 
 
-def new_trial(study: StudyView, arm: Arm, position: int, arms: int) -> NewTrial:
-    """Return the trial at a place of an arm's sequence: a function of the study and the place alone."""
-    suggestion = suggest(study.spec, arm, position)
-    index = trial_index(arm.number, position, arms)
+def first_trial(study: StudyView) -> NewTrial:
+    """Return a trial of the study, such as its first one."""
+    arm = next(arm for arm in arms_of(study.spec) if positions(study.spec, arm) != 0)
+    return _new_trial(study, arm, 0, suggest(study.spec, arm, 0))
+
+
+def _new_trial(study: StudyView, arm: Arm, position: int, suggestion: Suggestion) -> NewTrial:
+    index = trial_index(arm, position)
     text = suggestion.parameters_json
     spec = TuningTrialSpec(
         study_ref=StudyRef(name=study.name, uid=study.uid),
+        purpose=TrialPurpose.REPLICATE if position % study.spec.search.replicates else TrialPurpose.SEARCH,
         index=index,
         arm=arm.number,
         position=position,
@@ -140,6 +189,8 @@ def new_trial(study: StudyView, arm: Arm, position: int, arms: int) -> NewTrial:
         parameters=text,
         parameters_hash=parameters_hash(text),
         seed=suggestion.seed,
+        suggested_by=suggestion.algorithm,
+        suggestion_note=suggestion.note or None,
     )
     return NewTrial(names.trial_name(study.name, study.uid, index), spec)
 
@@ -151,7 +202,7 @@ def _halt(snapshot: Snapshot) -> Halt | None:
     """
     study = snapshot.study
     used = used_time(study.status.duration, snapshot.now)
-    outcome = outcome_of(study, ((t.spec, t.status) for t in snapshot.trials.values()), used)
+    outcome = outcome_of(study, [(t.spec, t.status) for t in snapshot.trials.values()], used)
     if outcome is not None:
         return Halt(TrialState.STOPPED, outcome.reason, outcome.message)
     if is_out_of_time(study, used):

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from tuning_operator.api.study import TuningStudyStatus
+from tuning_operator.api.study_status import TuningStudyStatus
 from tuning_operator.api.trial import TuningTrialSpec, TuningTrialStatus
-from tuning_operator.study.snapshot import JobView, TrialView
+from tuning_operator.study.snapshot import JobView, Place, TrialView
 
 
 @dataclass(frozen=True)
@@ -74,5 +74,7 @@ class Decision:
     """Emitted after the statuses were written."""
     questions: frozenset[str] = field(default_factory=frozenset)
     """Trials whose whole curve Prometheus must be asked for before this decision can be completed."""
+    draws: tuple[Place, ...] = ()
+    """Places whose points depend on results: they must be drawn, which may take long, before they are new trials."""
     look_again_after: timedelta | None = None
     """When to decide again although nothing happens; None: when something happens."""

@@ -179,6 +179,11 @@ def _unrecorded(subject: str, problem: str, pod: PodView | None = None) -> Endin
     return Ending(EndingKind.UNRECORDED, "NoRecord", message, finished=pod.finished, pod_uid=pod.uid)
 
 
+def record_of(study: StudyView, trial: TrialView, pod: PodView) -> FinalRecord | None:
+    """Return the pod's record where it is whole and this attempt's own; else None."""
+    return _record_of(study, trial, pod)[0]
+
+
 def _record_of(study: StudyView, trial: TrialView, pod: PodView) -> tuple[FinalRecord | None, str]:
     """Return the pod's record where it is whole and this attempt's own; else None and what is wrong with it."""
     if not pod.termination_message:

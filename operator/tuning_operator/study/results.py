@@ -1,11 +1,12 @@
 """A trial's result, from its record or from Prometheus."""
 
+import functools
 import json
 import math
 from collections.abc import Sequence
 from datetime import datetime
 
-from tuning_contract.numbers import encode_number
+from tuning_contract.numbers import decode_number, encode_number
 from tuning_contract.record import FinalRecord, Point, best_of, late_median_of, thinned
 from tuning_operator.api.study import Objective, ObjectiveAt
 from tuning_operator.api.trial import Measurement, NonFinite, ResultSource, TrialResult
@@ -60,6 +61,27 @@ def from_samples(samples: Sequence[Sample], objective: Objective, ended: datetim
         source=ResultSource.PROMETHEUS,
         sample_age_seconds=max(0.0, round((ended - samples[-1].time).total_seconds(), 3)),
     )
+
+
+def written_points(result: TrialResult | None) -> list[Point]:
+    """Return the curve that a trial's status holds; empty: it holds none."""
+    return [] if result is None or result.curve is None else list(_read_curve(result.curve))
+
+
+@functools.lru_cache(maxsize=1024)
+def _read_curve(text: str) -> tuple[Point, ...]:
+    # The stopping rule looks at the same curves of ended trials again and again.
+    return tuple(Point(int(step), decode_number(value)) for step, value in json.loads(text))
+
+
+def so_far(result: TrialResult | None, samples: Sequence[Sample]) -> list[Sample]:
+    """Return a running trial's evaluations that have steps: what was written at a pause, then what was scraped."""
+    scraped = [sample for sample in evaluations(samples) if sample.step is not None]
+    if not scraped:
+        return []
+    began = scraped[0]
+    before = [point for point in written_points(result) if began.step is not None and point.step < began.step]
+    return [Sample(began.time, point.value, point.step, began.attempt) for point in before] + scraped
 
 
 def evaluations(samples: Sequence[Sample]) -> list[Sample]:

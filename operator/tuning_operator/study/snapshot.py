@@ -6,8 +6,13 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from tuning_contract.metrics import TRIAL_OBJECTIVE
-from tuning_operator.api.study import TuningStudySpec, TuningStudyStatus
+from tuning_operator.api.study import TuningStudySpec
+from tuning_operator.api.study_status import TuningStudyStatus
 from tuning_operator.api.trial import TuningTrialSpec, TuningTrialStatus
+from tuning_operator.search.suggest import Suggestion
+
+Place = tuple[int, int]
+"""Of a trial in its study: the arm's number and the position in the arm."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,16 @@ class TrialView:
     deleting: bool
     spec: TuningTrialSpec
     status: TuningTrialStatus
+
+
+@dataclass(frozen=True)
+class PreviousStudy:
+    """An earlier study that this one names as evidence."""
+
+    name: str
+    study: StudyView | None = None
+    """None: there is none of this name."""
+    trials: tuple[TrialView, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -149,6 +164,8 @@ class MetricsView:
     """Since when Prometheus has not answered; None while it does."""
     latest: Mapping[str, Sample] = field(default_factory=dict)
     """The newest sample of each running trial, by trial name."""
+    curves: Mapping[str, tuple[Sample, ...]] = field(default_factory=dict)
+    """All samples so far of the running trials, by trial name, oldest first."""
     whole: Mapping[str, tuple[Sample, ...]] = field(default_factory=dict)
     """All samples of the trials that `Decision.questions` asked for, by trial name, oldest first; empty: none exist."""
     names_seen: tuple[str, ...] = ()
@@ -178,7 +195,11 @@ class Snapshot:
     pods: Mapping[str, tuple[PodView, ...]] = field(default_factory=dict)
     """By Job uid, oldest first."""
     metrics: MetricsView = field(default_factory=MetricsView)
+    previous: tuple[PreviousStudy, ...] = ()
+    """The studies in `spec.previousStudies`."""
     refusals: tuple[Refusal, ...] = ()
+    suggestions: Mapping[Place, Suggestion] = field(default_factory=dict)
+    """What `Decision.draws` asked for; where one is missing, nothing could be drawn."""
     dry_run_error: str | None = None
     """The API server's word on the rendered Job; None: it would take it, or it was not asked."""
     settings: Settings = field(default_factory=Settings)

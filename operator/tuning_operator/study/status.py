@@ -1,26 +1,29 @@
 """The study's status: counts, the best trials, the clock and the conditions."""
 
 import heapq
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from statistics import fmean, stdev
 
 from tuning_operator.api.base import Condition
-from tuning_operator.api.study import (
+from tuning_operator.api.hyperparameters import Role
+from tuning_operator.api.study import Direction
+from tuning_operator.api.study_status import (
     TOP_TRIALS,
-    Direction,
     ParameterAssignment,
-    Role,
+    PreviousEvidence,
     StudyDuration,
     TrialCounts,
     TrialSummary,
     TuningStudyStatus,
 )
-from tuning_operator.api.trial import TrialState
-from tuning_operator.study import starting
+from tuning_operator.api.trial import ResultSource, TrialState
+from tuning_operator.study import budget, starting
 from tuning_operator.study.budget import Outcome, OutcomeKind
 from tuning_operator.study.conditions import condition, find, merged
+from tuning_operator.study.evidence import previous_evidence
 from tuning_operator.study.metrics import metrics_available
 from tuning_operator.study.snapshot import Snapshot, TrialView
 
@@ -51,9 +54,9 @@ def study_status(snapshot: Snapshot, trials: Sequence[TrialView], findings: Find
     """Return the status as it should be; `trials` as they stand after this decision."""
     study = snapshot.study
     counts = counted(trials)
-    top = best_trials(snapshot, trials)
     over = findings.outcome is not None
-    done = counts.succeeded + counts.infeasible
+    top = best_trials(snapshot, trials, over)
+    done = sum(budget.counts(trial.status) for trial in trials)
     before = study.status.completion_time
     return TuningStudyStatus(
         observed_generation=study.generation,
@@ -62,6 +65,7 @@ def study_status(snapshot: Snapshot, trials: Sequence[TrialView], findings: Find
         trials=counts,
         best=top[0] if top else None,
         top=top,
+        evidence=_evidence(snapshot, findings),
         start_time=findings.start_time,
         completion_time=(before or snapshot.now.replace(microsecond=0)) if over else None,
         duration=findings.clock,
@@ -70,40 +74,70 @@ def study_status(snapshot: Snapshot, trials: Sequence[TrialView], findings: Find
     )
 
 
+def _evidence(snapshot: Snapshot, findings: Findings) -> list[PreviousEvidence]:
+    if findings.refusal is not None or findings.outcome is not None:
+        return snapshot.study.status.evidence
+    return list(previous_evidence(snapshot).summary)
+
+
 def counted(trials: Iterable[TrialView]) -> TrialCounts:
     """Count the trials by state."""
     states: Counter[TrialState] = Counter()
-    retries = 0
+    retries = stopped_early = 0
     for trial in trials:
         states[trial.status.state] += 1
         retries += trial.status.infrastructure_retries
+        stopped_early += trial.status.state is TrialState.STOPPED and trial.status.stop is not None
     return TrialCounts(
         total=states.total(),
         pending=states[TrialState.PENDING],
         running=states[TrialState.RUNNING],
         suspended=states[TrialState.SUSPENDED],
+        paused=states[TrialState.PAUSED],
         succeeded=states[TrialState.SUCCEEDED],
         infeasible=states[TrialState.INFEASIBLE],
         failed=states[TrialState.FAILED],
         stopped=states[TrialState.STOPPED],
+        stopped_early=stopped_early,
         infrastructure_retries=retries,
     )
 
 
-def best_trials(snapshot: Snapshot, trials: Iterable[TrialView]) -> list[TrialSummary]:
-    """Return the ten best trials, best first, the earlier of equals before the later."""
-    objective = snapshot.study.spec.objective
-    sign = 1.0 if objective.direction is Direction.MINIMIZE else -1.0
+def best_trials(snapshot: Snapshot, trials: Iterable[TrialView], over: bool) -> list[TrialSummary]:
+    """Return the ten best points, best first, the earlier of equals before the later.
+
+    Args:
+        snapshot: the world.
+        trials: as they stand after this decision.
+        over: whether the study is over, so that no replicates come any more.
+    """
+    spec = snapshot.study.spec
+    sign = 1.0 if spec.objective.direction is Direction.MINIMIZE else -1.0
+    searched = {h.name for h in spec.hyperparameters if h.role is not Role.FIXED}
+    replicates = spec.search.replicates
+    points: defaultdict[tuple[int, int], list[TrialView]] = defaultdict(list)
+    for trial in trials:
+        points[trial.spec.arm, trial.spec.position // replicates].append(trial)
     scored = [
-        (sign * trial.status.result.value, trial.spec.index, trial)
-        for trial in trials
-        if trial.status.state is TrialState.SUCCEEDED
-        and trial.status.result is not None
-        and trial.status.result.value is not None
+        (sign * fmean(values), of_point[0].spec.index, of_point)
+        for of_point in points.values()
+        if (values := _values(of_point)) and (over or len(of_point) == replicates)
     ]
-    searched = {h.name for h in snapshot.study.spec.hyperparameters if h.role is not Role.FIXED}
     best = heapq.nsmallest(TOP_TRIALS, scored, key=lambda entry: entry[:2])
-    return list(_within_limits([_summary(trial, searched) for _, _, trial in best]))
+    return list(_within_limits([_summary(of_point, searched, replicates) for _, _, of_point in best]))
+
+
+def _values(of_point: Sequence[TrialView]) -> list[float]:
+    """Return the objectives of a point's trials; none while one is under way, or where one had no good end.
+
+    The mean of those that a rule let through, or that did not diverge, would be the mean of the lucky ones.
+    """
+    states = {trial.status.state for trial in of_point}
+    cut_short = any(trial.status.stop is not None for trial in of_point)
+    if TrialState.INFEASIBLE in states or cut_short or not all(state.is_finished for state in states):
+        return []
+    results = [trial.status.result for trial in of_point if trial.status.state is TrialState.SUCCEEDED]
+    return [result.value for result in results if result is not None and result.value is not None]
 
 
 def _within_limits(summaries: Sequence[TrialSummary]) -> Iterator[TrialSummary]:
@@ -118,18 +152,23 @@ def _within_limits(summaries: Sequence[TrialSummary]) -> Iterator[TrialSummary]:
         yield summary if place == 0 or room >= 0 else summary.model_copy(update={"parameters": []})
 
 
-def _summary(trial: TrialView, searched: set[str]) -> TrialSummary:
-    result = trial.status.result
-    if result is None or result.value is None:
-        raise ValueError(f"{trial.name} has no value")
-    parameters = [ParameterAssignment(name=a.name, value=a.value) for a in trial.spec.assignments if a.name in searched]
+def _summary(of_point: Sequence[TrialView], searched: set[str], replicates: int) -> TrialSummary:
+    ordered = sorted(of_point, key=lambda trial: trial.spec.position)
+    measured = [trial for trial in ordered if trial.status.state is TrialState.SUCCEEDED]
+    results = [trial.status.result for trial in measured if trial.status.result is not None]
+    values = _values(of_point)
+    is_exact = all(result.source is ResultSource.RECORD for result in results)
     return TrialSummary(
-        trial=trial.name,
-        value=result.value,
-        display=result.display,
-        step=result.step,
-        source=result.source.value,
-        parameters=parameters,
+        trial=ordered[0].name,
+        value=fmean(values),
+        replicates=len(values) if replicates > 1 else None,
+        deviation=stdev(values) if replicates > 1 and len(values) > 1 else None,
+        display=f"{fmean(values):.6g}",
+        step=results[0].step if replicates == 1 else None,
+        source=(ResultSource.RECORD if is_exact else ResultSource.PROMETHEUS).value,
+        parameters=[
+            ParameterAssignment(name=a.name, value=a.value) for a in ordered[0].spec.assignments if a.name in searched
+        ],
     )
 
 

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tuning_operator.api.base import Condition
-from tuning_operator.api.trial import TrialProgress, TrialResult, TrialState, TuningTrialStatus
+from tuning_operator.api.trial import StopRecord, TrialProgress, TrialResult, TrialState, TuningTrialStatus
 from tuning_operator.study import results
 from tuning_operator.study.conditions import condition, cut, merged
 from tuning_operator.study.decision import Event, JobDeletion, JobExpiry
-from tuning_operator.study.endings import STRAGGLING, Ending, EndingKind, ending_of, is_straggling
+from tuning_operator.study.endings import STRAGGLING, Ending, EndingKind, ending_of, is_straggling, record_of
 from tuning_operator.study.snapshot import JobView, PodView, Snapshot, TrialView
 
 SUCCEEDED = "Succeeded"
@@ -27,12 +27,14 @@ RESUMED: dict[str, Any] = {"state": TrialState.PENDING, "reason": "Resumed", "me
 
 @dataclass(frozen=True)
 class Halt:
-    """Why running trials must end now."""
+    """Why a trial must end now."""
 
     state: TrialState
-    """Suspended or Stopped."""
+    """Suspended, Paused or Stopped."""
     reason: str
     message: str
+    stop: StopRecord | None = None
+    """The stopping rule's decision, where it is one."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +103,13 @@ def _without_job(snapshot: Snapshot, trial: TrialView, halt: Halt | None) -> Tri
         return _attempt_over(snapshot, trial, halt, ending)
     if halt is not None:
         return _halted(snapshot, trial, halt)
+    if status.state.is_held:
+        # First of all: from now on it takes a place, though it may have to wait.
+        status = _with(snapshot, trial, **RESUMED)
     if _predecessor_lives(snapshot, trial):
         return TrialStep(status)
     if status.retry_after is not None and snapshot.now < status.retry_after:
         return TrialStep(status, look_again_after=status.retry_after - snapshot.now)
-    if status.state is TrialState.SUSPENDED:
-        status = _with(snapshot, trial, **RESUMED)
     return TrialStep(status, start=True)
 
 
@@ -125,18 +128,25 @@ def _attempt_over(
     next_attempt: dict[str, Any] = {"attempt": trial.status.attempt + 1, "job": None, "progress": None}
     if halt is not None:
         return _halted(snapshot, trial, halt, **next_attempt)
-    if trial.status.state is TrialState.SUSPENDED:
+    if trial.status.state.is_held:
         return TrialStep(_with(snapshot, trial, **next_attempt, **RESUMED), look_again_after=timedelta(0))
     return _lost(snapshot, trial, ending, job)
 
 
 def _halted(snapshot: Snapshot, trial: TrialView, halt: Halt, **changes: Any) -> TrialStep:
-    if trial.status.state is halt.state and not changes:
+    state = trial.status.state
+    if state is TrialState.PAUSED and halt.state is TrialState.SUSPENDED:
+        # It is held already, and when the study goes on it still has to earn its promotion.
+        return TrialStep(_with(snapshot, trial, **changes) if changes else trial.status)
+    if state is halt.state and not changes:
         return TrialStep(trial.status)
     fields = {"state": halt.state, "reason": halt.reason, "message": halt.message, **changes}
+    events: tuple[Event, ...] = ()
     if halt.state.is_finished:
-        fields |= {"completion_time": snapshot.now, "progress": None}
-    return TrialStep(_with(snapshot, trial, **fields))
+        fields |= {"completion_time": snapshot.now, "progress": None, "stop": trial.status.stop or halt.stop}
+    if fields.get("stop") is not None:
+        events = (Event("TrialStopped", halt.message, trial=trial.name),)
+    return TrialStep(_with(snapshot, trial, **fields), events=events)
 
 
 def _in_progress(
@@ -149,11 +159,34 @@ def _in_progress(
     if halt is None:
         ended = any(pod.finished is not None and not pod.over for pod in pods)
         return TrialStep(status, look_again_after=STRAGGLING if ended else None)
-    if halt.state is TrialState.SUSPENDED and status.state is not TrialState.SUSPENDED:
+    if halt.state.is_held and not status.state.is_held:
         # Written before the Job is deleted, so that its end is never taken for a loss.
         status = _with(snapshot, trial, status, state=halt.state, reason=halt.reason, message=halt.message)
+    if halt.stop is not None and status.stop is None:
+        # The same: other trials may come to look better or worse before the Job is gone, but this was decided.
+        status = _with(snapshot, trial, status, stop=halt.stop, message=halt.message)
+    if (so_far := _so_far(snapshot, trial, pods)) is not None:
+        status = _with(snapshot, trial, status, result=so_far)
     deletion = None if job.deleting else JobDeletion(job, halt.message)
     return TrialStep(status, deletion=deletion)
+
+
+def _so_far(snapshot: Snapshot, trial: TrialView, pods: Sequence[PodView]) -> TrialResult | None:
+    """Return how far a halted trial has come: by its pod's record when that has ended, before by what was scraped.
+
+    None: nothing is known that is newer than its status.
+    """
+    objective = snapshot.study.spec.objective
+    for pod in reversed(pods):
+        record = record_of(snapshot.study, trial, pod) if pod.exit_code is not None else None
+        if record is not None:
+            return results.from_record(record, objective)
+    before = trial.status.result
+    samples = results.so_far(before, snapshot.metrics.curves.get(trial.name, ()))
+    known = results.written_points(before)
+    if not samples or (known and known[-1].step >= (samples[-1].step or 0)):
+        return None
+    return results.from_samples(samples, objective, snapshot.now)
 
 
 def _observed(
@@ -176,14 +209,14 @@ def _observed(
     if lost:
         changes["lost_pods"] = [*before.lost_pods, *lost]
         changes["infrastructure_retries"] = before.infrastructure_retries + len(lost)
-    if before.state is not TrialState.SUSPENDED or not ending:
+    if not before.state.is_held or not ending:
         if running is not None:
             changes |= {
                 "state": TrialState.RUNNING,
                 "reason": "PodRunning",
                 "message": f"Pod {running.name} is training.",
             }
-        elif before.state in (TrialState.PENDING, TrialState.SUSPENDED) or lost:
+        elif before.state is TrialState.PENDING or before.state.is_held or lost:
             counted = _last_loss_is_counted(before) and all(pod.over for pod in pods)
             reason = POD_LOST if lost or counted else "PodStarting"
             said = "lost its pod" if reason == POD_LOST else "is starting its pod"
@@ -240,6 +273,8 @@ def _finished(
         job=job.name,
         result=result,
         progress=None,
+        # One that the rule was about to stop, and that was faster.
+        stop=None,
         completion_time=ending.finished or snapshot.now,
         start_time=before.start_time or _started(snapshot, job),
         resumed_from=record.resumed_from if record is not None else None,

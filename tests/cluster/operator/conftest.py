@@ -21,9 +21,10 @@ from hack.generate.policies import PATH as POLICIES
 from hack.paths import ROOT
 from tests.support.api import Api, Manifest
 from tests.support.builders import a_range, a_study, merged
-from tests.support.kubelet import FakeKubelet, Script
+from tests.support.kubelet import Attempt, FakeKubelet, Script
 from tests.support.operators import Operator
 from tests.support.prometheus import FakePrometheus
+from tuning_contract.metrics import LABEL_ATTEMPT, LABEL_NAMESPACE, LABEL_STUDY_UID, LABEL_TRIAL
 from tuning_operator.api import names
 from tuning_operator.api.policies import ServiceAccount
 
@@ -142,6 +143,18 @@ def a_small_study(name: str = "digits", **spec: Any) -> Manifest:
         "budget": {"maxTrials": 3, "parallelTrials": 2},
     }
     return a_study(name, **merged(small, spec))
+
+
+def scraped(prometheus: FakePrometheus, attempt: Attempt, **samples: list[tuple[float, float]]) -> None:
+    """Let Prometheus have scraped an attempt: by metric, ages in seconds with values."""
+    labels = {
+        LABEL_NAMESPACE: attempt.namespace,
+        LABEL_STUDY_UID: attempt.environment.study_uid,
+        LABEL_TRIAL: attempt.environment.trial,
+        LABEL_ATTEMPT: str(attempt.environment.attempt),
+        "instance": attempt.pod,
+    }
+    prometheus.scraped(labels, samples)
 
 
 def live_jobs_of_trials(jobs: list[Manifest]) -> Counter[str]:

@@ -4,18 +4,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.cluster.operator.conftest import Lab, a_small_study
+from tests.cluster.operator.conftest import Lab, a_small_study, scraped
 from tests.support.kubelet import Attempt, Container, Ends, Runs, loss
 from tests.support.operators import Operator
 from tests.support.prometheus import FakePrometheus
-from tuning_contract.metrics import (
-    LABEL_ATTEMPT,
-    LABEL_NAMESPACE,
-    LABEL_STUDY_UID,
-    LABEL_TRIAL,
-    TRIAL_OBJECTIVE,
-    TRIAL_STEP,
-)
+from tuning_contract.metrics import TRIAL_OBJECTIVE, TRIAL_STEP
 from tuning_operator.api import names
 
 ONE = {"maxTrials": 1, "parallelTrials": 1}
@@ -24,18 +17,6 @@ ONE = {"maxTrials": 1, "parallelTrials": 1}
 def silent(_: Attempt) -> Ends:
     """End well and leave no record."""
     return Ends()
-
-
-def scraped(prometheus: FakePrometheus, attempt: Attempt, **samples: list[tuple[float, float]]) -> None:
-    """Let Prometheus have scraped an attempt: by metric, ages in seconds with values."""
-    labels = {
-        LABEL_NAMESPACE: attempt.namespace,
-        LABEL_STUDY_UID: attempt.environment.study_uid,
-        LABEL_TRIAL: attempt.environment.trial,
-        LABEL_ATTEMPT: str(attempt.environment.attempt),
-        "instance": attempt.pod,
-    }
-    prometheus.scraped(labels, samples)
 
 
 def test_a_trial_without_a_record_has_the_last_sample_as_its_result(lab: Lab, prometheus: FakePrometheus) -> None:

@@ -15,8 +15,8 @@ def test_a_study_runs_all_its_trials_and_names_the_best(lab: Lab) -> None:
     values = {t["metadata"]["name"]: loss(json.loads(t["spec"]["parameters"])) for t in trials.values()}
     ranking = sorted(values, key=lambda name: values[name])
     assert status["trials"] == {
-        "total": 5, "pending": 0, "running": 0, "suspended": 0, "succeeded": 5, "infeasible": 0, "failed": 0,
-        "stopped": 0, "infrastructureRetries": 0,
+        "total": 5, "pending": 0, "running": 0, "suspended": 0, "paused": 0, "succeeded": 5, "infeasible": 0,
+        "failed": 0, "stopped": 0, "stoppedEarly": 0, "infrastructureRetries": 0,
     }  # fmt: skip
     assert status["progress"] == "5/5"
     assert [entry["trial"] for entry in status["top"]] == ranking
@@ -68,6 +68,8 @@ def test_never_more_trials_run_than_asked_for_and_scale_changes_that(lab: Lab) -
         == 5
     )
     lab.kubectl("scale", "study/digits", "--replicas=1")
+    generation = lab.study()["metadata"]["generation"]
+    lab.until("the operator has seen it", lambda: lab.status()["observedGeneration"] == generation)
     for attempt in lab.kubelet.live(lab.namespace)[:4]:
         lab.kubelet.end(attempt, completes(attempt))
     lab.until("four are done", lambda: lab.status()["trials"]["succeeded"] == 4)

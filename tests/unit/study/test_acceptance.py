@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.builders import a_choice, a_fixed, a_range
 from tests.support.views import TEMPLATE_HASH, a_snapshot, a_spec, a_study
-from tuning_operator.api.study import TuningStudyStatus
+from tuning_operator.api.study_status import TuningStudyStatus
 from tuning_operator.study.acceptance import Refused, check, check_specification
 
 
@@ -21,6 +21,21 @@ def only(name: str, *values: str) -> dict[str, Any]:
             {"hyperparameters": [a_choice("a", **only("b", "x")), a_choice("b", **only("a", "x"))]},
             "SearchSpaceInvalid",
             "spec.hyperparameters: the conditions form a cycle: a -> b -> a",
+        ),
+        (
+            {"stopping": {"rule": "Median", "stepsParameter": "epochs"}},
+            "StoppingInvalid",
+            "(spec.stopping.stepsParameter) would tell: no hyperparameter sets it",
+        ),
+        (
+            {"search": {"algorithm": "Grid", "pointsPerRange": 100}, "hyperparameters": [a_range(n) for n in "abc"]},
+            "GridTooLarge",
+            "the grid has 1000000 points, more than 10000: lower spec.search.pointsPerRange",
+        ),
+        (
+            {"search": {"points": [{"rate": "1"}]}},
+            "PointInvalid",
+            "spec.search.points[0] needs a value of learning_rate",
         ),
         (
             {"trial": {"template": {"spec": {"containers": ["trainer"]}}}},

@@ -1,5 +1,7 @@
 """Which trial comes next, when the study is over, and the clock that counts towards maxDuration."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.builders import a_choice
 from tests.support.views import a_spec, a_study, a_trial, after, seconds
-from tuning_operator.api.study import StudyDuration
+from tuning_operator.api.study_status import StudyDuration
 from tuning_operator.search.arms import Arm, arms_of, shares
 from tuning_operator.study.budget import OutcomeKind, Progressed, next_positions, outcome_of, used_time, wound
 
@@ -36,8 +38,15 @@ def trials(*arms: str) -> list[Progressed]:
     return found
 
 
-def chosen(arms: tuple[Arm, ...], there: list[Progressed], max_trials: int, free: int) -> list[tuple[int, int]]:
-    return [(arm.number, position) for arm, position in next_positions(arms, there, max_trials, free)]
+def chosen(
+    arms: tuple[Arm, ...],
+    there: list[Progressed],
+    max_trials: int,
+    free: int,
+    places: Mapping[int, int] = MappingProxyType({}),
+) -> list[tuple[int, int]]:
+    found = next_positions(arms, there, shares(max_trials, len(arms)), free, lambda arm: places.get(arm.number))
+    return [(arm.number, position) for arm, position in found]
 
 
 @pytest.mark.parametrize(
@@ -69,6 +78,39 @@ def test_the_next_trials(
     arms: tuple[Arm, ...], there: list[Progressed], max_trials: int, free: int, expected: list[tuple[int, int]]
 ) -> None:
     assert chosen(arms, there, max_trials, free) == expected
+
+
+@pytest.mark.parametrize(
+    ("there", "places", "expected"),
+    [
+        ([], {0: 2}, [(0, 0), (1, 0), (0, 1), (1, 1), (1, 2), (1, 3)]),
+        (trials("SS", "S"), {0: 2}, [(1, 1), (1, 2), (1, 3)]),
+        # a failed trial has used its point
+        (trials("SF", "S"), {0: 2}, [(1, 1), (1, 2), (1, 3)]),
+        ([], {0: 0, 1: 1}, [(1, 0)]),
+        (trials("SS", "SS"), {0: 2, 1: 2}, []),
+    ],
+)
+def test_an_arm_without_a_further_point_gets_none_and_leaves_its_share_to_nobody(
+    there: list[Progressed], places: dict[int, int], expected: list[tuple[int, int]]
+) -> None:
+    assert chosen(TWO, there, 8, 9, places) == expected
+
+
+@pytest.mark.parametrize(
+    ("states", "kind", "reason"),
+    [
+        ("SSS", OutcomeKind.SUCCEEDED, "SearchSpaceExhausted"),
+        ("SSF", OutcomeKind.SUCCEEDED, "SearchSpaceExhausted"),
+        ("III", OutcomeKind.FAILED, "NoFeasibleTrial"),
+        ("SSR", None, None),
+        ("SS", None, None),
+    ],
+)
+def test_a_study_is_over_when_every_point_was_tried(states: str, kind: OutcomeKind | None, reason: str | None) -> None:
+    three = a_choice(role="Nuisance", values=["a", "b", "c"])
+    outcome = outcome_of(a_study(hyperparameters=[three], budget={"maxTrials": 9}), trials(states), seconds(0))
+    assert (outcome and outcome.kind, outcome and outcome.reason) == (kind, reason)
 
 
 @given(

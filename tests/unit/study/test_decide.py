@@ -22,9 +22,9 @@ from tests.support.views import (
     seconds,
 )
 from tuning_contract.record import RecordStatus
-from tuning_operator.api.study import StudyDuration, TuningStudyStatus
-from tuning_operator.api.trial import TrialState
-from tuning_operator.study.decide import BLOCKED_LOOK, decide
+from tuning_operator.api.study_status import StudyDuration, TuningStudyStatus
+from tuning_operator.api.trial import StopRecord, TrialState
+from tuning_operator.study.decide import BLOCKED_LOOK, decide, first_trial
 from tuning_operator.study.decision import Decision
 from tuning_operator.study.snapshot import MetricsView, Refusal, Sample, Snapshot
 from tuning_operator.study.trials import advance
@@ -226,3 +226,21 @@ def test_settled_trials_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert decision.study_status is not None
     assert decision.study_status.trials.total == 10_000
     assert len(json.dumps(decision.study_status.to_json())) < 64 * 1024
+
+
+def test_a_first_trial_is_found_where_the_first_arm_has_no_point() -> None:
+    search = {"algorithm": "List", "points": [{"optimizer": "nesterov", "learning_rate": "0.1"}]}
+    study = a_study(hyperparameters=[a_choice(), a_range()], search=search, budget={"maxTrials": 1})
+    assert first_trial(study).spec.arm == 1
+    assert indices(decide(a_snapshot(study))) == [1]
+
+
+def test_a_refused_study_resumes_nothing_and_forgets_no_stop() -> None:
+    stop = StopRecord(rule="Median", reason="WorseThanMedian", step=30)
+    paused, stopping = a_trial(0, state="Paused"), a_trial(1, state="Running", stop=stop)
+    status = ACCEPTED.model_copy(update={"template_hash": "b" * 64})
+    job = a_job(stopping)
+    decision = decide(a_snapshot(a_study(status=status), [paused, stopping], [job], [running(job)]))
+    assert [deletion.job for deletion in decision.deletions] == [job]
+    assert paused.name not in [write.trial.name for write in decision.trial_statuses]
+    assert decision.new_jobs == ()

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.views import NOW, a_job, a_pod, a_snapshot, a_study, a_trial, after, running, samples, seconds
 from tuning_operator.api.base import Condition
-from tuning_operator.api.study import TuningStudyStatus
+from tuning_operator.api.study_status import TuningStudyStatus
 from tuning_operator.study.metrics import metrics_available, trials_without_metrics
 from tuning_operator.study.snapshot import MetricsView, Settings, Snapshot
 

@@ -8,7 +8,8 @@ import pytest
 
 from tests.support.builders import a_choice
 from tests.support.views import NOW, a_result, a_snapshot, a_study, a_trial, after, seconds
-from tuning_operator.api.study import ParameterAssignment, StudyDuration, TuningStudyStatus
+from tuning_operator.api.study_status import ParameterAssignment, StudyDuration, TuningStudyStatus
+from tuning_operator.api.trial import StopRecord
 from tuning_operator.study.budget import Outcome, OutcomeKind
 from tuning_operator.study.snapshot import StudyView, TrialView
 from tuning_operator.study.starting import Obstacle
@@ -33,17 +34,19 @@ def said(found: TuningStudyStatus) -> dict[str, str]:
 
 
 def test_trials_are_counted_by_state() -> None:
-    states = ["Pending", "Running", "Running", "Suspended", "Succeeded", "Infeasible", "Failed", "Stopped"]
+    states = ["Pending", "Running", "Running", "Suspended", "Succeeded", "Infeasible", "Failed", "Stopped", "Paused"]
     counts = counted(a_trial(i, state=state, infrastructure_retries=i % 2) for i, state in enumerate(states))
     assert counts.model_dump() == {
-        "total": 8,
+        "total": 9,
         "pending": 1,
         "running": 2,
         "suspended": 1,
+        "paused": 1,
         "succeeded": 1,
         "infeasible": 1,
         "failed": 1,
         "stopped": 1,
+        "stopped_early": 0,
         "infrastructure_retries": 4,
     }
 
@@ -53,7 +56,42 @@ def test_the_best_come_first_and_of_equals_the_earlier(direction: str, order: li
     trials = [with_value(i, value) for i, value in enumerate([0.5, 0.9, 0.1, 0.5])]
     trials += [a_trial(4, state="Infeasible", result=a_result(0.0)), with_value(5, None), a_trial(6, state="Running")]
     study = a_study(objective={"direction": direction})
-    assert [s.trial for s in best_trials(a_snapshot(study), trials)] == [trials[i].name for i in order]
+    assert [s.trial for s in best_trials(a_snapshot(study), trials, over=False)] == [trials[i].name for i in order]
+
+
+@pytest.mark.parametrize(
+    ("trials", "over", "expected"),
+    [
+        ("1 3|2 2", False, [(0, 2.0, 2, 2**0.5), (2, 2.0, 2, 0.0)]),
+        # the mean of one lucky trial is not compared with the mean of two
+        ("5 5|1", False, [(0, 5.0, 2, 0.0)]),
+        ("5 5|1 R", False, [(0, 5.0, 2, 0.0)]),
+        # but where no more come, it is all that there is
+        ("5 5|1", True, [(2, 1.0, 1, None), (0, 5.0, 2, 0.0)]),
+        # nor is the mean of those that a rule let through the point's
+        ("1 X|2 2", False, [(2, 2.0, 2, 0.0)]),
+        # a point that diverged once is not one to recommend; one that crashed has the others' mean
+        ("1 I|2 2", False, [(2, 2.0, 2, 0.0)]),
+        ("1 F|2 2", False, [(0, 1.0, 1, None), (2, 2.0, 2, 0.0)]),
+    ],
+)
+def test_replicates_are_one_point_with_a_mean_and_a_deviation(
+    trials: str, over: bool, expected: list[tuple[int, float, int, float | None]]
+) -> None:
+    states = {"R": "Running", "I": "Infeasible", "F": "Failed"}
+    found = []
+    for point, letters in enumerate(trials.split("|")):
+        for i, letter in enumerate(letters.split()):
+            place = 2 * point + i
+            stop = StopRecord(rule="Median", reason="WorseThanMedian", step=1) if letter == "X" else None
+            ended = a_trial(place, state=states.get(letter, "Stopped"), stop=stop)
+            found.append(with_value(place, float(letter)) if letter.isdigit() else ended)
+    study = a_study(search={"replicates": 2})
+    best = best_trials(a_snapshot(study), reversed(found), over)
+    assert [(s.trial, s.value, s.replicates, s.deviation) for s in best] == [
+        (found[index].name, value, number, deviation and pytest.approx(deviation))
+        for index, value, number, deviation in expected
+    ]
 
 
 def test_only_ten_are_kept() -> None:
