@@ -123,6 +123,13 @@ def test_the_interrupted_sample_went_on_from_its_checkpoints(run: Run) -> None:
         assert steps[-1] == 600
 
 
+def test_the_model_takes_over_where_the_sample_says_so(run: Run) -> None:
+    trials = sorted(run.namespace.trials("explore-then-exploit"), key=lambda trial: int(trial["spec"]["index"]))
+    drawn_by = [trial["spec"]["suggestedBy"] for trial in trials]
+    assert drawn_by == ["List"] + ["QuasiRandom"] * 9 + ["Bayesian"] * 6
+    assert len({trial["spec"]["parameters"] for trial in trials}) == len(trials)
+
+
 def test_what_kubectl_shows_can_be_read(run: Run, keep: Callable[[str, str], None]) -> None:
     kubectl = run.namespace.kubectl
     shown = {
