@@ -39,7 +39,7 @@ def progress(study: Raw, trials: Sequence[Raw]) -> RenderableType:
     """Return the live view: what is being done now, the counts, the best so far and the trials."""
     status = study.get("status", {})
     counts = status.get("trials", {})
-    done = counts.get("succeeded", 0) + counts.get("infeasible", 0)
+    done = sum(counts.get(state, 0) for state in ("succeeded", "infeasible", "stoppedEarly"))
     bar = ProgressBar(total=study["spec"]["budget"]["maxTrials"], completed=done, width=40)
     return Panel(
         Group(Text(_headline(study)), bar, Text(_best(status)), _table(study, trials)),
@@ -92,7 +92,7 @@ def _headline(study: Raw) -> str:
     counts = status.get("trials", {})
     numbers = ", ".join(
         f"{counts.get(state, 0)} {state}"
-        for state in ("running", "pending", "infeasible", "failed")
+        for state in ("running", "pending", "paused", "infeasible", "stopped", "failed")
         if counts.get(state)
     )
     return f"{status.get('state', 'Pending')}: {status.get('progress', '0')} trials done" + (
@@ -118,7 +118,8 @@ def _table(study: Raw, trials: Sequence[Raw]) -> Table:
         value = measured.get("value", measured.get("nonFinite", ""))
         assigned = {a["name"]: _short(a["value"]) for a in trial["spec"]["assignments"]}
         table.add_row(
-            trial["metadata"]["name"],
+            # Their names differ in this number alone, and would take half of a narrow terminal.
+            str(trial["spec"]["index"]),
             Text(state, style=COLOURS.get(state, "")),
             f"{value:.6g}" if isinstance(value, int | float) else value,
             str(measured.get("step", "")),
