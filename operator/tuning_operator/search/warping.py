@@ -28,8 +28,11 @@ def warped(losses: Sequence[float]) -> Array:
     better = distance < 0
     if not better.any():
         return np.zeros(len(values)) if not distance.any() else _standardised(_normal_scores(values))
-    spread = math.sqrt(float(np.mean(distance[better] ** 2)))
-    return _standardised(np.where(better, distance / spread, np.maximum(_normal_scores(values), 0)))
+    warped_values = np.maximum(_normal_scores(values), 0)
+    # By the largest first: the squares of tiny distances would be zero.
+    relative = distance[better] / np.abs(distance[better]).max()
+    warped_values[better] = relative / math.sqrt(float(np.mean(relative**2)))
+    return _standardised(warped_values)
 
 
 def _normal_scores(values: Array) -> Array:

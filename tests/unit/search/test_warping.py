@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tuning_operator.search.warping import warped
 
 
 @given(st.lists(st.floats(-1e308, 1e308), min_size=1, max_size=40))
+@example([0.0, 2e-241])
+@example([0.0, 5e-324])
 def test_warping_keeps_the_order_and_is_finite(losses: list[float]) -> None:
     values = warped(sorted(losses))
     assert (abs(values) < 1e3).all()
