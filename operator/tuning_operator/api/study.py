@@ -48,6 +48,11 @@ class Direction(StrEnum):
     MINIMIZE = "Minimize"
     MAXIMIZE = "Maximize"
 
+    @property
+    def sign(self) -> float:
+        """1 or -1: times this, of two values the smaller is the better."""
+        return 1.0 if self is Direction.MINIMIZE else -1.0
+
 
 class ObjectiveAt(StrEnum):
     """Which evaluation of a trial counts."""

@@ -19,7 +19,7 @@ from tuning_operator.search.domain import number_of_points, points_of
 from tuning_operator.search.encoding import Array, feature_owners, features_of, snapped, unit_point, units_of
 from tuning_operator.search.gaussian_process import GaussianProcess, conditioned, fitted
 from tuning_operator.search.observation import Observation
-from tuning_operator.search.sequence import ExhaustedError
+from tuning_operator.search.sequence import ExhaustedError, PointKey, key_of
 from tuning_operator.search.space import Assignment
 from tuning_operator.search.warping import warped
 
@@ -66,10 +66,10 @@ def bayesian_point(arm: Arm, observations: Sequence[Observation], seed: int) -> 
         raise ValueError(f"too few results to learn from: {FEWEST_RESULTS} are needed")
     rng = np.random.default_rng(seed)
     model = _model(arm, placed, units)
-    tried = {_key(o.assignment) for o in observations}
+    tried = {key_of(o.assignment) for o in observations}
     for row in _ranked(model, arm, tried, rng):
         assignment = arm.assignment_at(unit_point(arm, row))
-        if _key(assignment) not in tried:
+        if key_of(assignment) not in tried:
             return assignment
     return _any_other(arm, tried)
 
@@ -167,11 +167,11 @@ def _loss_or_worst(observation: Observation) -> float:
     return math.inf if observation.loss is None else observation.loss
 
 
-def _ranked(model: Model, arm: Arm, tried: set[frozenset[tuple[str, object]]], rng: np.random.Generator) -> Array:
+def _ranked(model: Model, arm: Arm, tried: set[PointKey], rng: np.random.Generator) -> Array:
     """Return rows of candidates, the most promising first."""
     size = number_of_points(arm)
     if size is not None and size <= MOST_LISTED:
-        rest = [point for point in points_of(arm) if _key(point) not in tried]
+        rest = [point for point in points_of(arm) if key_of(point) not in tried]
         units = units_of(arm, rest)
         return units[np.argsort(-model.merit(units), kind="stable")] if rest else units
     units = snapped(arm, rng.random((WIDE_CANDIDATES, len(arm.dimensions))))
@@ -199,13 +199,9 @@ def _around(arm: Arm, centres: Array, step: float, rng: np.random.Generator) -> 
     return snapped(arm, np.where(is_moved, moved, origin))
 
 
-def _any_other(arm: Arm, tried: set[frozenset[tuple[str, object]]]) -> Assignment:
+def _any_other(arm: Arm, tried: set[PointKey]) -> Assignment:
     if number_of_points(arm) is not None:
         for point in points_of(arm):
-            if _key(point) not in tried:
+            if key_of(point) not in tried:
                 return point
     raise ExhaustedError(f"arm {arm.key} has no further point")
-
-
-def _key(point: Assignment) -> frozenset[tuple[str, object]]:
-    return frozenset(point.items())

@@ -75,6 +75,16 @@ def next_positions(
     return chosen
 
 
+def next_places(spec: TuningStudySpec, trials: Iterable[Progressed], free: int) -> list[tuple[Arm, int]]:
+    """Return the places that the study starts next, at most `free` of them; see `next_positions`.
+
+    Raises:
+        ValueError: the hyperparameters are no search space.
+    """
+    arms = arms_of(spec)
+    return next_positions(arms, trials, wanted_trials(spec, arms), free, lambda arm: positions(spec, arm))
+
+
 def wanted_trials(spec: TuningStudySpec, arms: Sequence[Arm]) -> tuple[int, ...]:
     """Divide maxTrials over the arms: equally, so that they are compared fairly.
 
@@ -143,8 +153,7 @@ def outcome_of(study: StudyView, trials: Sequence[Progressed], used: timedelta) 
 def _is_exhausted(spec: TuningStudySpec, trials: Sequence[Progressed]) -> bool:
     """Whether no arm that is behind its share has a point left."""
     try:
-        arms = arms_of(spec)
-        return not next_positions(arms, trials, wanted_trials(spec, arms), 1, lambda arm: positions(spec, arm))
+        return not next_places(spec, trials, 1)
     except ValueError:
         # Not a search space at all: it is refused, and not used up.
         return False

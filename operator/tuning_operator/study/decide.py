@@ -21,10 +21,9 @@ from tuning_operator.study.budget import (
     Outcome,
     OutcomeKind,
     is_out_of_time,
-    next_positions,
+    next_places,
     outcome_of,
     used_time,
-    wanted_trials,
     wound,
 )
 from tuning_operator.study.conditions import is_true
@@ -86,9 +85,7 @@ def _directives(snapshot: Snapshot, accepted: bool) -> Mapping[str, Directive]:
     spec = snapshot.study.spec
     active = sum(not t.status.state.is_finished and not _is_parked(t) for t in snapshot.trials.values())
     trials = [(t.spec, t.status) for t in snapshot.trials.values()]
-    arms = arms_of(spec)
-    places = next_positions(arms, trials, wanted_trials(spec, arms), 1, lambda arm: positions(spec, arm))
-    return directives(snapshot, spec.budget.parallel_trials - active, bool(places))
+    return directives(snapshot, spec.budget.parallel_trials - active, bool(next_places(spec, trials, 1)))
 
 
 def _is_parked(trial: TrialView) -> bool:
@@ -147,9 +144,7 @@ class _Plan:
     def _next_places(self, after: Sequence[TrialView], active: int) -> list[tuple[Arm, int]]:
         spec = self.snapshot.study.spec
         free = spec.budget.parallel_trials - active
-        trials = ((t.spec, t.status) for t in after)
-        arms = arms_of(spec)
-        return next_positions(arms, trials, wanted_trials(spec, arms), free, lambda arm: positions(spec, arm))
+        return next_places(spec, ((t.spec, t.status) for t in after), free)
 
     def _new_trials(self, places: Iterable[tuple[Arm, int]]) -> Iterator[NewTrial]:
         """Yield the trials whose points are known: the others are drawn before the next decision."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from tuning_contract.environment import ParameterValue
 from tuning_operator.api.hyperparameters import Role
-from tuning_operator.api.study import Direction, TuningStudySpec
+from tuning_operator.api.study import TuningStudySpec
 from tuning_operator.api.study_status import PreviousEvidence
 from tuning_operator.api.trial import TrialState
 from tuning_operator.search.arms import Arm, arms_of
@@ -106,12 +106,11 @@ def _assigned(arm: Arm, parameters: Mapping[str, ParameterValue]) -> Assignment 
 
 def _observation(spec: TuningStudySpec, trial: TrialView) -> Observation:
     state, result, stop = trial.status.state, trial.status.result, trial.status.stop
-    sign = 1.0 if spec.objective.direction is Direction.MINIMIZE else -1.0
     # One that was stopped by comparison would have come further: its value so far is no better than its result, and
     # says more than nothing.
     counts = state is TrialState.SUCCEEDED or (stop is not None and stop.rule != DIVERGED and state.is_finished)
     value = result.value if counts and result is not None else None
-    loss = sign * value if value is not None and math.isfinite(value) else None
+    loss = spec.objective.direction.sign * value if value is not None and math.isfinite(value) else None
     infeasible = state is TrialState.INFEASIBLE or (stop is not None and stop.rule == DIVERGED)
     return Observation(
         arm=trial.spec.arm,

@@ -9,7 +9,6 @@ from statistics import fmean, stdev
 
 from tuning_operator.api.base import Condition
 from tuning_operator.api.hyperparameters import Role
-from tuning_operator.api.study import Direction
 from tuning_operator.api.study_status import (
     TOP_TRIALS,
     ParameterAssignment,
@@ -112,7 +111,7 @@ def best_trials(snapshot: Snapshot, trials: Iterable[TrialView], over: bool) -> 
         over: whether the study is over, so that no replicates come any more.
     """
     spec = snapshot.study.spec
-    sign = 1.0 if spec.objective.direction is Direction.MINIMIZE else -1.0
+    sign = spec.objective.direction.sign
     searched = {h.name for h in spec.hyperparameters if h.role is not Role.FIXED}
     replicates = spec.search.replicates
     points: defaultdict[tuple[int, int], list[TrialView]] = defaultdict(list)

@@ -132,7 +132,7 @@ def _halt_of(stop: Stop) -> Halt:
 def _curve(snapshot: Snapshot, trial: TrialView) -> Curve:
     spec = snapshot.study.spec
     maximised = spec.objective.direction is Direction.MAXIMIZE
-    sign = -1.0 if maximised else 1.0
+    sign = spec.objective.direction.sign
     texts = {a.name: a.value for a in trial.spec.assignments}
     numbers = {h.parameter_name: texts[h.name] for h in spec.hyperparameters if h.name in texts}
     length = _steps(numbers.get(spec.stopping.steps_parameter))

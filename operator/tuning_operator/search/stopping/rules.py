@@ -11,7 +11,7 @@ from tuning_operator.search.stopping import diverged, median, successive_halving
 from tuning_operator.search.stopping.curve import Curve, Progress
 from tuning_operator.search.stopping.median import Median
 from tuning_operator.search.stopping.successive_halving import SuccessiveHalving
-from tuning_operator.search.stopping.verdicts import Note, Resume, Stop, Verdicts
+from tuning_operator.search.stopping.verdicts import Note, Stop, Verdicts
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,6 @@ def verdicts(rule: Rule, curves: Iterable[Curve]) -> Verdicts:
     found = _compared(rule, _without(everyone, lost))
     stops = sorted((*lost, *found.stops), key=lambda stop: stop.trial)
     return replace(found, stops=tuple(stops), notes=_notes(rule, everyone))
-
-
-def promotable(rule: Rule, curves: Iterable[Curve]) -> tuple[Resume, ...]:
-    """Return the paused trials that may go on: for free slots, in this order, before any new trial starts."""
-    return verdicts(rule, curves).resumes
 
 
 def at_the_end(rule: Rule, curves: Iterable[Curve]) -> tuple[Stop, ...]:

@@ -16,7 +16,6 @@ from tuning_operator.search.stopping.rules import (
     Nothing,
     Rule,
     at_the_end,
-    promotable,
     replayed,
     verdicts,
 )
@@ -136,7 +135,7 @@ def test_a_trial_that_nobody_can_compare_is_said() -> None:
 def test_only_successive_halving_pauses_promotes_and_ends_what_waits() -> None:
     waiting = [paused("a", [9, 9, 1]), *[paused(n, [9, 9, 2]) for n in "bcdefg"]]
     halving = SuccessiveHalving()
-    assert [resume.trial for resume in promotable(halving, waiting)] == ["a", "b"]
+    assert [resume.trial for resume in verdicts(halving, waiting).resumes] == ["a", "b"]
     assert [stop.trial for stop in at_the_end(halving, waiting)] == ["c", "d", "e", "f", "g"]
-    assert promotable(Median(), waiting) == ()
+    assert verdicts(Median(), waiting).resumes == ()
     assert at_the_end(Median(), waiting) == ()
