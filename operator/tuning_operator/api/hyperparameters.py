@@ -45,6 +45,48 @@ class Scale(StrEnum):
     REVERSE_LOG = "ReverseLog"
 
 
+class Category(StrEnum):
+    """What kind of thing a hyperparameter belongs to (playbook: identifying the roles of hyperparameters)."""
+
+    OPTIMIZER = "optimizer"
+    OPTIMIZER_CHOICE = "optimizerChoice"
+    REGULARIZATION = "regularization"
+    REGULARIZATION_SWITCH = "regularizationSwitch"
+    ARCHITECTURE = "architecture"
+    SCHEDULE = "schedule"
+    DATA = "data"
+    OTHER = "other"
+
+
+class Meaning(StrEnum):
+    """What a hyperparameter is, whatever it is called."""
+
+    LEARNING_RATE = "learningRate"
+    MOMENTUM = "momentum"
+    ONE_MINUS_MOMENTUM = "oneMinusMomentum"
+    BETA1 = "beta1"
+    ONE_MINUS_BETA1 = "oneMinusBeta1"
+    BETA2 = "beta2"
+    EPSILON = "epsilon"
+    WEIGHT_DECAY = "weightDecay"
+    DROPOUT = "dropout"
+    LABEL_SMOOTHING = "labelSmoothing"
+    BATCH_SIZE = "batchSize"
+    EVALUATION_BATCH_SIZE = "evaluationBatchSize"
+    GRADIENT_ACCUMULATION = "gradientAccumulation"
+    MAX_STEPS = "maxSteps"
+    WARMUP_STEPS = "warmupSteps"
+    WARMUP_FRACTION = "warmupFraction"
+    DECAY = "decay"
+    CLIP_NORM = "clipNorm"
+    AUGMENTATION = "augmentation"
+    OPTIMIZER = "optimizer"
+    MODEL_SIZE = "modelSize"
+    ACTIVATION = "activation"
+    NORMALIZATION = "normalization"
+    OTHER = "other"
+
+
 class ValueType(StrEnum):
     """How a value that is written as a string stands in the container's JSON."""
 
@@ -116,6 +158,29 @@ class Hyperparameter(Model):
         "Default: String for a Categorical and an Ordinal; Float and Integer imply theirs.",
     )
     when: When | None = Field(None, description="The hyperparameter exists only under this condition.")
+    category: Category | None = Field(
+        None,
+        description="What kind of thing it is; the rules about roles and fair comparison use it. Default: by its "
+        "meaning, else other.",
+    )
+    meaning: Meaning | None = Field(
+        None,
+        description="What it is, whatever it is called. Default: by the parameter's name, where that is a usual one "
+        "such as lr, wd or momentum; else other.",
+    )
+    hard_low: float | None = Field(
+        None,
+        description="The smallest value that makes sense at all, such as 0 for dropout: no range is widened past it.",
+    )
+    hard_high: float | None = Field(
+        None, description="The largest value that makes sense at all: no range is widened past it."
+    )
+    fixed_reason: str | None = Field(
+        None,
+        description="Why a hyperparameter is fixed on purpose, such as earlier evidence that it hardly matters; it "
+        "becomes a caveat of the conclusion and no warning.",
+        max_length=256,
+    )
 
     @property
     def parameter_name(self) -> str:

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 from tuning_contract.metrics import DEFAULT_PATH, DEFAULT_PORT
 from tuning_operator.api.base import Model
 from tuning_operator.api.hyperparameters import MAX_HYPERPARAMETERS, NAME_PATTERN, Hyperparameter
+from tuning_operator.api.procedure import Acknowledgement, Baseline, Lint, NextStudy, Retrains, Training
 from tuning_operator.api.rules import validated_by
 from tuning_operator.api.search import Search
 from tuning_operator.api.stopping import Stopping
@@ -83,6 +84,9 @@ class Objective(Model):
         pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$",
         max_length=128,
     )
+    smallest_difference_that_matters: float | None = Field(
+        None, description="A difference of the objective below this is of no interest, whatever its certainty.", ge=0
+    )
 
 
 class Budget(Model):
@@ -116,6 +120,10 @@ class Budget(Model):
         max_length=32,
         json_schema_extra=validated_by(*DURATION_RULES),
     )
+    max_retrains: int = Field(
+        10, description="How many retrains, of all sides together, the study may run.", ge=0, le=1000
+    )
+    max_probes: int = Field(4, description="How many probes, such as for instability, the study may run.", ge=0, le=100)
     max_infrastructure_retries: int = Field(
         5,
         description="How often one trial is started again after it was evicted, preempted or deleted, free of charge.",
@@ -224,4 +232,33 @@ class TuningStudySpec(Model):
         min_length=1,
         max_length=16,
         json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+    baseline: Baseline | None = Field(None, description="What a change is compared with: for the goal TryChange.")
+    training: Training = Field(
+        default_factory=Training,
+        description="What the rules about length, schedule and evaluation need to know of a trial's training.",
+    )
+    lint: Lint = Field(
+        Lint.WARN,
+        description="What becomes of a study that the Playbook would not run. Warn: it runs, without a conclusion. "
+        "Enforce: it is not accepted.",
+    )
+    acknowledge: list[Acknowledgement] | None = Field(
+        None,
+        description="Findings that you know of and accept: they become caveats of the conclusion.",
+        max_length=32,
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+    thresholds: dict[str, float] | None = Field(
+        None,
+        description="Other numbers for the rules than the defaults, by name; docs/playbook-map.md lists them.",
+        max_length=64,
+    )
+    retrains: Retrains | None = Field(
+        None,
+        description="Trains the best arm and its rival again, when the search is done, to decide on a change. "
+        "Default: no retrains.",
+    )
+    next_study: NextStudy = Field(
+        default_factory=NextStudy, description="What becomes of the study that should follow."
     )

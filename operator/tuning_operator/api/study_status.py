@@ -1,11 +1,15 @@
 """What has come of a study so far, as the operator writes it."""
 
+from typing import Annotated, Any
+
 from pydantic import Field
 
 from tuning_operator.api.base import Condition, Model, Time
+from tuning_operator.api.findings import PRESERVED, Conclusion, Finding
 from tuning_operator.api.hyperparameters import MAX_HYPERPARAMETERS
 
 TOP_TRIALS = 10
+MAX_FINDINGS = 24
 
 
 class TrialCounts(Model):
@@ -67,6 +71,25 @@ class PreviousEvidence(Model):
     note: str | None = Field(None, description="Why not all of them do.", max_length=512)
 
 
+class NextStudyProposal(Model):
+    """The study that should follow, ready to apply."""
+
+    name: str = Field(description="Its name.", max_length=253)
+    goal: str = Field(description="What it is to find out.", max_length=512)
+    reasons: list[Annotated[str, Field(max_length=512)]] = Field(
+        default_factory=list,
+        description="Each change to this study, and why.",
+        max_length=32,
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+    manifest: dict[str, Any] | None = Field(
+        None,
+        description="The TuningStudy; absent where it is too large for a status: `kubectl tuning next` prints it.",
+        json_schema_extra=PRESERVED,
+    )
+    applied: bool = Field(False, description="Whether the operator has created it (nextStudy.policy Run).")
+
+
 class StudyDuration(Model):
     """The clock of maxDuration: it stands still while the study is suspended."""
 
@@ -94,6 +117,14 @@ class TuningStudyStatus(Model):
         max_length=16,
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["study"]},
     )
+    findings: list[Finding] = Field(
+        default_factory=list,
+        description="What a person must see of the Playbook's checklist, the most important first.",
+        max_length=MAX_FINDINGS,
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+    conclusion: Conclusion | None = Field(None, description="What the Playbook would conclude.")
+    next_study: NextStudyProposal | None = Field(None, description="The study that should follow.")
     start_time: Time | None = Field(None, description="When the first trial was created.")
     completion_time: Time | None = Field(None, description="When the study succeeded or failed.")
     duration: StudyDuration = Field(default_factory=StudyDuration, description="The time used of maxDuration.")
