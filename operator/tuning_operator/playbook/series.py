@@ -31,14 +31,15 @@ def running_median(values: Series) -> Series:
 
 
 def deviation(values: Series) -> float:
-    """Return the standard deviation of a series around its trend, from its first differences; 0 below three points.
+    """Return the standard deviation of a series around its trend, from its differences; 0 below three points.
 
-    Robust: a single jump does not count (1.4826 MAD of the differences over the square root of two).
+    Robust: a single jump does not count (1.4826 MAD of the first differences over the square root of two). The bend of
+    a short smooth curve is no noise: the second differences hardly see it, so theirs counts where it is smaller.
     """
     if len(values) < 3:
         return 0.0
-    steps = np.diff(values)
-    return float(MAD_TO_DEVIATION * np.median(np.abs(steps - np.median(steps))) / np.sqrt(2))
+    first = _spread(np.diff(values)) / np.sqrt(2)
+    return float(first if len(values) < 4 else min(first, _spread(np.diff(values, 2)) / np.sqrt(6)))
 
 
 def late_part(values: Series) -> Series:
@@ -54,3 +55,7 @@ def late_median(values: Series) -> float:
 def late_deviation(values: Series) -> float:
     """Return the step-to-step standard deviation over the last fifth (CRV-10)."""
     return deviation(late_part(values))
+
+
+def _spread(values: Series) -> float:
+    return float(MAD_TO_DEVIATION * np.median(np.abs(values - np.median(values))))
