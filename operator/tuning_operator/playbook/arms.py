@@ -226,7 +226,7 @@ def noise(study: StudyRecord, among: Sequence[TrialRecord]) -> float:
 
 
 def retrain_noise(study: StudyRecord) -> float | None:
-    """Return the standard deviation of retrains: of the study's own, else `baseline.retrainDeviation`; None: unknown."""
+    """Return the deviation of retrains: of the study's own, else `baseline.retrainDeviation`; None: not known."""
     own = _retrain_deviation(study)
     if own is not None:
         return own

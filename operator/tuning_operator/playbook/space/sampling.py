@@ -15,9 +15,7 @@ from tuning_operator.playbook.thresholds import Origin, Threshold
 
 __all__ = ["best_of", "check", "search_spread"]
 
-LEAST: Final = Threshold(
-    "samplingTrials", 8, Origin.DEFAULT, "The fewest feasible trials of an arm that show a density"
-)
+LEAST: Final = Threshold("samplingTrials", 8, Origin.DEFAULT, "The fewest feasible trials that show a density")
 GOOD: Final = Threshold(
     "goodRegion",
     0.1,
@@ -120,8 +118,8 @@ def _luck(arm: Arm) -> list[Finding]:
             "SearchLuck",
             Severity.INFO,
             "NTR-2",
-            f"The best of {len(arm.losses) // 2} trials{arm_text(arm.scientific)} varies by {spread:.3g} (interquartile "
-            f"range), more than retraining does ({sigma:.3g}).",
+            f"The best of {len(arm.losses) // 2} trials{arm_text(arm.scientific)} varies by {spread:.3g} "
+            f"(interquartile range), more than retraining does ({sigma:.3g}).",
             action="Trust a difference between studies only beyond this; more trials lessen it.",
             scientific=arm.scientific,
             numbers={"spread": spread, "noise": sigma},
