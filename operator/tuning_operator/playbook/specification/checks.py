@@ -53,7 +53,7 @@ def check(study: StudyRecord) -> list[Finding]:
         arms = planned_arms(study)
         found += roles.several_scientific(study, arms)
         found += _of_arms(study, arms)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         found.append(
             not_known(
                 study,

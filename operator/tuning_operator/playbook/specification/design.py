@@ -68,14 +68,16 @@ def planned_arms(study: StudyRecord) -> tuple[PlannedArm, ...]:
     In a joint design, whose trials are spread over the scientific values, one arm with the share of one value.
 
     Raises:
-        ValueError: the arms cannot be told: conditions form a cycle, or there are too many.
+        ValueError: the arms cannot be told: conditions form a cycle, there are too many, or values are missing.
     """
     spec = study.spec
     names = {h.name: h.parameter_name for h in spec.hyperparameters}
     listed = [h for h in scientific_of(spec) if h.type.is_list] if design_of(spec) is Design.JOINT else []
-    parts = math.prod(len(h.values or ()) for h in listed)
+    parts = math.prod(len(h.values or ("one",)) for h in listed)
     choices = [h for h in spec.hyperparameters if is_optimizer_choice(h)]
     arms = arms_of(spec)
+    if not arms:
+        raise ValueError("a scientific hyperparameter has no values that can be listed")
     return tuple(
         PlannedArm(
             scientific={names[name]: value for name, value in arm.scientific.items()},

@@ -193,6 +193,14 @@ def test_a_range_without_an_end_is_named() -> None:
     assert (it.parameter, it.severity) == ("learning_rate", BLOCK)
 
 
+@pytest.mark.parametrize("search", [{}, JOINT])
+def test_a_choice_without_values_is_named_and_the_rest_still_judged(search: Any) -> None:
+    empty = {k: v for k, v in LAYERS.items() if k != "values"}
+    findings = found(empty, search=search, goal=None)
+    assert only(findings, "InvalidRange").parameter == "num_layers"
+    assert "MissingGoal" in verdicts(findings)
+
+
 @pytest.mark.parametrize("role", ["optimizer", "num_layers", "norm_layer"])
 def test_where_only_the_best_value_counts_a_choice_among_the_nuisances_is_only_worth_knowing(role: str) -> None:
     findings = found(a_list(role, "4", "8", role="Nuisance"), goal=MINIMISE, without=["momentum", "learning_rate"])
