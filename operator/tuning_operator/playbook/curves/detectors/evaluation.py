@@ -115,6 +115,6 @@ def training_waits_for_data(study: StudyRecord) -> Finding:
         Severity.INFO,  # INP-2: there may be good reasons for a slow input pipeline.
         "INP-1",
         f"{said}: its speed is that of the input pipeline.",
-        action="Profile it; then more loader workers, prefetching, preprocessing once for all epochs, or data nearer by.",
+        action="Profile it; then try more loader workers, prefetching, preprocessing once, or data nearer by.",
         **where,
     )

@@ -17,9 +17,7 @@ def ranks_diverge(study: StudyRecord) -> Finding:
     weights = [t for t in trials if _differ(t.diagnostics.ranks, lambda r: r.initial_weights)]
     buffers = [t for t in trials if _differ(t.diagnostics.ranks, lambda r: r.buffers)]
     if not weights and not buffers:
-        message = (
-            "All processes of a trial began with the same weights, and saved the same buffers, as far as they say."
-        )
+        message = "The processes of each trial began with the same weights and saved the same buffers."
         return passed(study, Code.PIPELINE_BUG, "HST-3", message, trials=trials)
     said, actions = [], []
     if weights:

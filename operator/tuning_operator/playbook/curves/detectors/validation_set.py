@@ -98,7 +98,7 @@ def padding_counts(study: StudyRecord) -> Finding:
         "PaddedWeights",
         Severity.BLOCK,
         "EVS-6",
-        f"In {len(wrong)} of {len(told)} trials the examples' weights add up to {weights:g}, and there are {size} examples.",
+        f"In {len(wrong)} of {len(told)} trials the weights of {size} examples add up to {weights:g}.",
         action="Give the examples that pad the last batch the weight 0.",
         numbers={"weightSum": weights, "datasetSize": size, "trials": len(told)},
         trials=[t for t, *_ in wrong],
@@ -118,9 +118,8 @@ def classes_are_rare(study: StudyRecord) -> Finding:
             action="Report diagnostics.perClass of the best checkpoint.",
         )
     counts = told[0].diagnostics.per_class
-    rare = sorted(
-        (n for n, c in counts.items() if 0 < c.examples < study.thresholds[RARE]), key=lambda n: counts[n].examples
-    )
+    small = [name for name, count in counts.items() if 0 < count.examples < study.thresholds[RARE]]
+    rare = sorted(small, key=lambda name: counts[name].examples)
     numbers = {"classes": len(counts), "rareClasses": len(rare), "fewest": min(c.examples for c in counts.values())}
     where: dict[str, Any] = {"numbers": numbers, "thresholds": (RARE,), "trials": told}
     if not rare:
