@@ -14,6 +14,7 @@ from tuning_operator.playbook.analysis import Analysis, analyse
 from tuning_operator.playbook.checklist import CHECKLIST
 from tuning_operator.playbook.records import State, StudyRecord, TrialRecord
 from tuning_operator.search.arms import arms_of, trial_index
+from tuning_operator.search.sequence import positions
 from tuning_operator.search.space import parameters_of
 from tuning_operator.search.suggest import suggest
 
@@ -51,7 +52,7 @@ def trained(
     compared = arms_of(spec)
     records = []
     for position in range(trials // len(compared)):
-        for arm in compared:
+        for arm in (a for a in compared if (points := positions(spec, a)) is None or position < points):
             assignment = suggest(spec, arm, position).assignment
             parameters = parameters_of(spec.hyperparameters, assignment)
             records.append(_trial(spec, trial_index(arm, position), parameters, loss(parameters), rng, noise))

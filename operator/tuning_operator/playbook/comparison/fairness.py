@@ -15,7 +15,7 @@ from tuning_operator.playbook.arms import Arm, arms, position
 from tuning_operator.playbook.meaning import category_of, meaning_of
 from tuning_operator.playbook.records import StudyRecord
 from tuning_operator.playbook.thresholds import Origin, Threshold
-from tuning_operator.search.space import is_range, typed
+from tuning_operator.search.space import is_range, is_searched, typed
 
 TUNED_VALUES: Final = Threshold(
     "tunedValues", 3, Origin.DEFAULT, "So many different values of a hyperparameter count as tuning it", low=2
@@ -91,10 +91,12 @@ def not_tuned(study: StudyRecord, compared: Sequence[Arm]) -> list[Finding]:
     found = []
     for what in sorted({key for states in tuned for key, (_, is_tuned) in states.items() if is_tuned}):
         for arm, states in zip(compared, tuned, strict=True):
-            # An arm without trials lacks a budget, and no values.
-            if not arm.launched or what not in states or states[what][1]:
+            if what not in states or states[what][1]:
                 continue
             h = states[what][0]
+            # An arm of few trials lacks a budget, and no values; with none, nothing is known of it.
+            if not arm.launched or (is_searched(h) and len(arm.launched) < study.thresholds[TUNED_VALUES]):
+                continue
             count = _distinct(h, arm)
             others = [a for a, s in zip(compared, tuned, strict=True) if what in s and s[what][1]]
             found.append(
