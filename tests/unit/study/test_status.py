@@ -13,7 +13,7 @@ from tuning_operator.api.trial import StopRecord
 from tuning_operator.study.budget import Outcome, OutcomeKind
 from tuning_operator.study.snapshot import StudyView, TrialView
 from tuning_operator.study.starting import Obstacle
-from tuning_operator.study.status import Findings, best_trials, counted, study_status
+from tuning_operator.study.status import Findings, best_trials, complete_points, counted, study_status
 
 SUCCEEDED = Outcome(OutcomeKind.SUCCEEDED, "MaxTrialsReached", "The budget is used.")
 FAILED = Outcome(OutcomeKind.FAILED, "MaxFailedTrialsExceeded", "4 trials failed.")
@@ -44,6 +44,7 @@ def test_trials_are_counted_by_state() -> None:
         "paused": 1,
         "succeeded": 1,
         "infeasible": 1,
+        "violating": 0,
         "failed": 1,
         "stopped": 1,
         "stopped_early": 0,
@@ -56,7 +57,9 @@ def test_the_best_come_first_and_of_equals_the_earlier(direction: str, order: li
     trials = [with_value(i, value) for i, value in enumerate([0.5, 0.9, 0.1, 0.5])]
     trials += [a_trial(4, state="Infeasible", result=a_result(0.0)), with_value(5, None), a_trial(6, state="Running")]
     study = a_study(objective={"direction": direction})
-    assert [s.trial for s in best_trials(a_snapshot(study), trials, over=False)] == [trials[i].name for i in order]
+    assert [s.trial for s in best_trials(study.spec, complete_points(study.spec, trials, over=False))] == [
+        trials[i].name for i in order
+    ]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +90,7 @@ def test_replicates_are_one_point_with_a_mean_and_a_deviation(
             ended = a_trial(place, state=states.get(letter, "Stopped"), stop=stop)
             found.append(with_value(place, float(letter)) if letter.isdigit() else ended)
     study = a_study(search={"replicates": 2})
-    best = best_trials(a_snapshot(study), reversed(found), over)
+    best = best_trials(study.spec, complete_points(study.spec, reversed(found), over))
     assert [(s.trial, s.value, s.replicates, s.deviation) for s in best] == [
         (found[index].name, value, number, deviation and pytest.approx(deviation))
         for index, value, number, deviation in expected
