@@ -460,6 +460,11 @@ CHANGES = {
         "spec.objective: Forbidden: objective cannot be changed, since trials of different objectives are not "
         "comparable: create another study",
     ),
+    "a second objective that comes later": (
+        {"secondObjective": {"metric": "latency"}},
+        "spec.secondObjective: Forbidden: secondObjective cannot be changed, since trials of different objectives are "
+        "not comparable: create another study",
+    ),
     "fewer trials than were started": (
         {"budget": {"maxTrials": 4}},
         f"spec.budget.maxTrials: {INVALID}: maxTrials cannot be lowered below the number of trials that were "
