@@ -283,7 +283,7 @@ TWO_OBJECTIVES = {
     ),
     "two constraints on one metric": (
         a_study(objective={"constraints": [{"metric": "latency", "max": 1.0}, {"metric": "latency", "min": 0.5}]}),
-        'spec.objective.constraints[1]: Duplicate value: map[string]interface {}{"metric":"latency"}',
+        'spec.objective.constraints[1]: Duplicate value: {"metric":"latency"}',
     ),
     "the objective a second time": (
         a_study(secondObjective={"metric": "validation_loss"}),

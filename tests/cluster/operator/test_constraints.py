@@ -26,7 +26,7 @@ def test_the_best_trial_is_the_best_of_those_that_keep_to_the_constraint(lab: La
     status = lab.await_state("Succeeded")
     assert (status["progress"], status["trials"]["succeeded"], status["trials"]["violating"]) == ("3/3", 3, 1)
     assert [top["value"] for top in status["top"]] == [0.9, 1.0]
-    violating = lab.trial(2)["status"]
+    violating = lab.trial(2)
     assert (violating["state"], violating["reason"]) == ("Succeeded", "ConstraintViolated")
     assert violating["message"] == "0.8 at step 10, but latency is 12.5 and must be at most 10"
     assert violating["result"]["violations"] == ["latency"]
