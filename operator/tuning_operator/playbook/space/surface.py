@@ -25,6 +25,8 @@ TRIALS_PER_TERM: Final = Threshold(
 RANKS: Final = Threshold(
     "sensitivityRanks", 10, Origin.DEFAULT, "Where the objective spans more than this factor, its ranks are fitted"
 )
+ROUNDING: Final = 1e-12
+"""Outcomes that differ by less than this fraction of them are the same number."""
 RESAMPLES: Final = 200
 SEED: Final = 0
 
@@ -67,8 +69,10 @@ class Surface:
         found = self._optima_of(np.arange(n))
         return {name: (float(u), float(e)) for name, u, e in zip(self.names, found, errors, strict=True)}
 
-    @property
+    @cached_property
     def _total(self) -> float:
+        if np.ptp(self.outcomes) <= ROUNDING * np.abs(self.outcomes).max():
+            return 0.0
         return float(((self.outcomes - self.outcomes.mean()) ** 2).sum())
 
     def _optima_of(self, rows: np.typing.NDArray[np.int_]) -> Series:
