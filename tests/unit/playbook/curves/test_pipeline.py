@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.curves import curve, curves, shape_of
+from tests.support.curves import SHAPES, curve, curves, shape_of
 from tests.support.studies import LEARNING_RATE, spec_of, study_of, trial_of
 from tuning_contract.diagnostics import ClassCount, Diagnostics, Evaluation, Rank
 from tuning_contract.record import Point, thinned
@@ -117,7 +117,7 @@ def test_without_a_searched_learning_rate_most_trials_are_enough() -> None:
 
 
 def test_learning_rates_are_ranked_within_each_arm() -> None:
-    hyperparameters = [
+    hyperparameters: list[dict[str, Any]] = [
         {"name": "optimizer", "type": "Categorical", "role": "Scientific", "values": ["adamw", "sgd"]},
         *(
             {**LEARNING_RATE, "name": f"{o}_lr", "parameter": "lr", "when": {"name": "optimizer", "values": [o]}}
@@ -207,6 +207,22 @@ def test_fewer_than_24_evaluations_show_no_rhythm() -> None:
     assert validation_is_periodic(study_with([{"curve": list(wave(23, 4))}] * 3)).verdict == "Unknown"
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("points", [24, 50, 200])
+def test_a_curve_without_noise_has_no_rhythm(shape: str, points: int) -> None:
+    assert period_of(0.2 + 0.7 * shape_of(shape, np.arange(1, points + 1) / points)) is None
+
+
+def test_most_rhythms_twice_as_large_as_the_noise_are_found() -> None:
+    rng = np.random.default_rng(0)
+    found = []
+    for seed in range(120):
+        points = int(rng.choice([40, 100]))
+        period = int(rng.integers(3, points // 4 + 1))
+        found.append(period_of(wave(points, period, noise=0.02 / np.sqrt(2) / 2, seed=seed)) is not None)
+    assert sum(found) >= 0.85 * len(found)
+
+
 def test_hardly_any_realistic_curve_has_a_rhythm() -> None:
     found = [period_of(v) is not None for v in curves(600, seed=3, fewest=24, most=120)]
     assert sum(found) <= 0.02 * len(found)
@@ -274,7 +290,7 @@ def test_much_waiting_for_data_is_noted(wait: float, verdict: str) -> None:
         (Evaluation(0.02, 500), Evaluation(0.10, 5000), True),
         (Evaluation(0.002, 500), Evaluation(0.0, 5000), False),
         (Evaluation(0.01, 500), Evaluation(0.0, 5000), True),
-        (Evaluation(1.0, 1), Evaluation(0.1, 5000), True),
+        (Evaluation(1.0, 1), Evaluation(0.1, 5000), False),
     ],
 )
 def test_a_sample_is_skewed_when_chance_does_not_explain_its_difference(
