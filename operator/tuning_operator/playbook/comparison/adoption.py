@@ -17,7 +17,7 @@ from tuning_operator.playbook.answers import answer
 from tuning_operator.playbook.comparison.question import Question, question
 from tuning_operator.playbook.comparison.superiority import Superiority, known, paired, signs, welch
 from tuning_operator.playbook.comparison.variance import data_deviation
-from tuning_operator.playbook.records import StudyRecord
+from tuning_operator.playbook.records import StudyRecord, TrialRecord
 from tuning_operator.playbook.thresholds import Origin, Threshold
 
 LEVEL: Final = Threshold(
@@ -59,12 +59,11 @@ def check(study: StudyRecord, earlier: Sequence[StudyRecord] = ()) -> list[Findi
         return []
     if not is_complete(study, asked):
         return [_need(study, asked)]
-    looks = earlier_looks(study, earlier)
     if asked.candidate.infeasible:
         return [_unreliable(study, asked)]
-    if len(asked.baseline.losses) < 2 and study.spec.baseline is None:
+    if len(asked.baseline.losses) < (1 if _deviation(study) is not None else 2):
         return [_need(study, asked)]
-    return [_decided(study, asked, looks)]
+    return [_decided(study, asked, earlier_looks(study, earlier))]
 
 
 def retrains_wanted(study: StudyRecord) -> int:
@@ -108,20 +107,25 @@ def compare(study: StudyRecord, asked: Question) -> Superiority:
     number = retrains_wanted(study) if study.spec.retrains is not None else None
     # Only as many as were fixed, the first ones: who adds some afterwards has looked.
     sides = [side.results[:number] for side in (asked.baseline, asked.candidate)]
-    losses = [[study.loss(t) for t in side] for side in sides]
-    by_seed = [{t.seed: study.loss(t) for t in side if t.seed is not None} for side in sides]
-    shared = [seed for seed in by_seed[0] if seed in by_seed[1]]
-    pairs = [[seeds[s] for s in shared] for seeds in by_seed]
-    fewest = min(map(len, losses))
+    ours, theirs = ([study.loss(t) for t in side] for side in sides)
+    first, second = _pairs(study, *sides)
+    fewest, cost = min(len(ours), len(theirs)), plan.complexity_cost
+    is_paired = len(first) == fewest >= 2
     if plan.confirm:
-        chosen = pairs if len(shared) == fewest else [side[:fewest] for side in losses]
-        return signs(*chosen, plan.complexity_cost)
+        return signs(first, second, cost) if is_paired else signs(ours[:fewest], theirs[:fewest], cost)
     deviation = _deviation(study)
     if fewest < study.thresholds[FEWEST] and deviation is not None:
-        return known(*losses, plan.complexity_cost, deviation)
-    if len(shared) == fewest >= 2:
-        return paired(*pairs, plan.complexity_cost)
-    return welch(*losses, plan.complexity_cost)
+        return known(ours, theirs, cost, deviation)
+    return paired(first, second, cost) if is_paired else welch(ours, theirs, cost)
+
+
+def _pairs(
+    study: StudyRecord, ours: Sequence[TrialRecord], theirs: Sequence[TrialRecord]
+) -> tuple[list[float], list[float]]:
+    """Return the losses of both sides for the seeds that both had."""
+    first, second = ({t.seed: study.loss(t) for t in side if t.seed is not None} for side in (ours, theirs))
+    shared = [seed for seed in first if seed in second]
+    return [first[seed] for seed in shared], [second[seed] for seed in shared]
 
 
 def _decided(study: StudyRecord, asked: Question, looks: int) -> Finding:
@@ -131,7 +135,7 @@ def _decided(study: StudyRecord, asked: Question, looks: int) -> Finding:
     found = compare(study, asked)
     is_adopted = found.p_value <= level
     low, high = found.interval(level)
-    is_worse = found.method.value and high < 0
+    is_worse = high < 0
     candidate, baseline = asked.candidate, asked.baseline
     verdict = "Adopt" if is_adopted else "KeepBaseline"
     why = (
@@ -218,8 +222,8 @@ def _unreliable(study: StudyRecord, asked: Question) -> Finding:
 def _need(study: StudyRecord, asked: Question) -> Finding:
     wanted = retrains_wanted(study)
     missing = {
-        name: max(wanted - len(side.retrains), 0)
-        for name, side in (("baseline", asked.baseline), ("candidate", asked.candidate))
+        "baseline": max(wanted - len(asked.baseline.losses), 0),
+        "candidate": max(wanted - len(asked.candidate.retrains), 0),
     }
     total = sum(missing.values())
     return answer(

@@ -1,4 +1,8 @@
-"""Is one configuration better than another, trained a few times each? (ADP-8; Bouthillier et al. 2021, arXiv 2103.03098)."""
+"""Is one configuration better than another, trained a few times each? (ADP-8).
+
+Tests of means for a few trainings; for many pairs a sign test, as Bouthillier et al. (2021, arXiv 2103.03098) advise:
+how often one beats the other matters, and their number of pairs, 29, follows from Noether (1987).
+"""
 
 import math
 from collections.abc import Sequence

@@ -14,6 +14,9 @@ from tuning_operator.playbook.records import StudyRecord, TrialRecord
 FEWEST: Final = 4
 """Below so many results, what another search would find is not known."""
 
+SAME_SHARE: Final = 5
+"""In standard errors: an objective as near to the misclassified fraction is that fraction."""
+
 
 @dataclass(frozen=True)
 class Variance:
@@ -58,17 +61,18 @@ def study_deviation(arm: Arm) -> float | None:
 
 
 def data_deviation(study: StudyRecord, trial: TrialRecord) -> float | None:
-    """Return the binomial standard error of a trial's objective, where it is an error or an accuracy; else None.
+    """Return the binomial standard error of a trial's objective, where that is an error or an accuracy; else None.
 
-    Where the objective is something else, such as a loss, that of the misclassified fraction on the whole validation
-    set, where the trial has measured it, is in other units: None.
+    It is where the trial's evaluation of its best checkpoint shows the same number; the size of the validation set is
+    that evaluation's, or the one that the trial states.
     """
-    size = trial.diagnostics.dataset_size
-    full = trial.diagnostics.full_evaluation
-    if size is None and full is not None:
-        size = full.examples
+    known = trial.diagnostics.full_evaluation or trial.diagnostics.sample_evaluation
     share = study.shown(study.loss(trial))
-    name = study.spec.objective.metric.lower()
-    if not size or not any(word in name for word in ("error", "accuracy")) or not 0 <= share <= 1:
+    if known is not None and known.examples:
+        error = math.sqrt(known.error * (1 - known.error) / known.examples)
+        is_same = min(abs(share - known.error), abs(share - (1 - known.error))) <= SAME_SHARE * error
+        return error if is_same else None
+    size, name = trial.diagnostics.dataset_size, study.spec.objective.metric.lower()
+    if not size or not 0 <= share <= 1 or not ("error" in name or "accuracy" in name):
         return None
     return math.sqrt(share * (1 - share) / size)
