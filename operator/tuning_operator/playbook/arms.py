@@ -66,7 +66,7 @@ class Arm:
 
     @cached_property
     def feasible(self) -> tuple[TrialRecord, ...]:
-        """Complete trials with a result, the best first: F(a)."""
+        """Complete trials with a result that keep to the constraints, the best first: F(a)."""
         outliers = {t.name for t in _outliers(self.study, self._with_result)}
         return tuple(sorted((t for t in self._with_result if t.name not in outliers), key=self.study.loss))
 
@@ -75,6 +75,13 @@ class Arm:
         """Trials that diverged, ran out of memory or came to nothing: evidence about the space, I(a)."""
         known = tuple(t for t in self.trials if is_infeasible(self.study, t))
         return known + _outliers(self.study, self._with_result)
+
+    @property
+    def violating(self) -> tuple[TrialRecord, ...]:
+        """Complete trials that violate a constraint: results that can never be the best, and no infeasible ones."""
+        return tuple(
+            t for t in self.trials if t.state is State.SUCCEEDED and t.violations and not is_infeasible(self.study, t)
+        )
 
     @property
     def stopped(self) -> tuple[TrialRecord, ...]:
@@ -116,12 +123,9 @@ class Arm:
 
     @cached_property
     def _with_result(self) -> tuple[TrialRecord, ...]:
-        """Complete trials with a number, outliers among them."""
-        return tuple(
-            t
-            for t in self.trials
-            if t.state is State.SUCCEEDED and not is_infeasible(self.study, t) and math.isfinite(self.study.loss(t))
-        )
+        """Complete trials with a number that keep to the constraints, outliers among them."""
+        found = [t for t in self.trials if t.state is State.SUCCEEDED and not t.violations]
+        return tuple(t for t in found if not is_infeasible(self.study, t) and math.isfinite(self.study.loss(t)))
 
     @property
     def numeric(self) -> tuple[Hyperparameter, ...]:

@@ -1,6 +1,7 @@
 """How the top trials end tells whether a workload is compute-bound (playbook K10)."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,7 +74,7 @@ def test_five_values_are_no_run() -> None:
         tail_of(as_series([1.0] * 5))
 
 
-def study_with(*pairs: tuple[Series, Series | None], **fields: object) -> StudyRecord:
+def study_with(*pairs: tuple[Series, Series | None], **fields: Any) -> StudyRecord:
     spec = spec_of(**fields)
     sign = -1 if spec.objective.direction.value == "Maximize" else 1
     return study_of(
