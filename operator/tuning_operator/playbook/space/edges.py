@@ -15,6 +15,7 @@ from tuning_operator.playbook.arms import DIFFERENT, TOP_LEAST, TOP_SHARE, Arm, 
 from tuning_operator.playbook.meaning import category_of
 from tuning_operator.playbook.records import StudyRecord, TrialRecord
 from tuning_operator.playbook.space.limits import DECADES, WIDTHS, Limit, limits_of, widened
+from tuning_operator.playbook.space.surface import ranked
 from tuning_operator.playbook.space.wording import arm_text, counted
 from tuning_operator.playbook.thresholds import Origin, Threshold
 
@@ -45,7 +46,17 @@ TREND: Final = Threshold(
     0.0,
     1.0,
 )
+FITTED: Final = Threshold(
+    "edgeFitted",
+    0.15,
+    Origin.DEFAULT,
+    "How far from the edge the optimum of a smooth fit to all trials may be",
+    0.0,
+    1.0,
+)
 CLIFF: Final = Threshold("edgeCliff", 2, Origin.DEFAULT, "The fewest infeasible trials that show where training fails")
+MANY_RANGES: Final = 2
+"""Over more of them a few trials show little about each."""
 FEWEST_VALUES: Final = 3
 """Of two values each is an edge."""
 
@@ -150,6 +161,14 @@ class _Edge:
             return 1.0
         wanted: Literal["less", "greater"] = "less" if side is Side.HIGH else "greater"
         return float(stats.spearmanr(u, losses, alternative=wanted).pvalue)
+
+    def optimum(self) -> float | None:
+        """Where in the range a smooth surface through the ranks of all results is best; None: too few trials for one.
+
+        It sees through other hyperparameters that happen to be good or bad near the edge.
+        """
+        fit = ranked(self.arm)
+        return None if fit is None else fit.optima[self.hyperparameter.name]
 
     def limit(self, side: Side) -> Limit | None:
         spec = self.study.spec
@@ -263,17 +282,12 @@ def _clustered(
     name = f"{edge.hyperparameter.parameter_name}{arm_text(edge.arm.scientific)}"
     near = sum(edge.is_near(trial, side) for trial in edge.top)
     share, chance = near / len(edge.top), edge.chance_of_trend(side)
+    optimum = edge.optimum()
     numbers = {**numbers, "clustered": share, "trendByChance": chance}
-    used = [*_band_thresholds(edge), DIFFERENT, CLUSTER, WIDEST, TREND, TOP_SHARE, TOP_LEAST]
+    numbers |= {} if optimum is None else {"fittedOptimum": optimum}
+    used = [*_band_thresholds(edge), DIFFERENT, CLUSTER, WIDEST, TREND, FITTED, TOP_SHARE, TOP_LEAST]
     found = f"{near} of the {len(edge.top)} best trials lie at the {side.value} end of its range"
-    doubts = []
-    if share < t[CLUSTER]:
-        doubts.append("the other best trials lie elsewhere")
-    if chance > t[TREND]:
-        doubts.append("over the whole range the results show no trend towards it")
-    if is_adaptive(study):
-        # QMC-5: an adaptive algorithm may have neglected the middle.
-        doubts.append("the algorithm is adaptive and may have neglected the rest")
+    doubts = _doubts(edge, side, share, chance, optimum)
     if doubts:
         return answer(
             study,
@@ -304,6 +318,25 @@ def _clustered(
         new_limit=new_limit,
         **where,
     )
+
+
+def _doubts(edge: _Edge, side: Side, share: float, chance: float, optimum: float | None) -> list[str]:
+    """Return what speaks against widening a range at whose edge the best trial lies."""
+    study, t, number = edge.study, edge.study.thresholds, len(arms(edge.study))
+    doubts = []
+    if share < t[CLUSTER]:
+        doubts.append("the other best trials lie elsewhere")
+    # Each arm is one more chance to be misled.
+    if chance > t[TREND] / number:
+        doubts.append("over the whole range the results show no trend towards it")
+    if optimum is not None and abs(optimum - (0.0 if side is Side.LOW else 1.0)) > t[FITTED]:
+        doubts.append(f"a smooth fit to all trials is best at {optimum:.0%} of the range")
+    if optimum is None and number > 1 and len(edge.arm.numeric) > MANY_RANGES:
+        doubts.append("so few trials over so many ranges would often show the same by chance in one of the arms")
+    if is_adaptive(study):
+        # QMC-5: an adaptive algorithm may have neglected the middle.
+        doubts.append("the algorithm is adaptive and may have neglected the rest")
+    return doubts
 
 
 def is_adaptive(study: StudyRecord) -> bool:
