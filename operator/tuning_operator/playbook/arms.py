@@ -239,6 +239,8 @@ def retrain_noise(study: StudyRecord) -> float | None:
 
 def _retrain_deviation(study: StudyRecord) -> float | None:
     """Return the pooled deviation within groups of trials that differ in their seeds alone; None: too few to say."""
+    if all(trial.purpose is Purpose.SEARCH for trial in study.trials):
+        return None
     repeated: dict[str, list[float]] = {}
     first: dict[str, list[float]] = {}
     replicated = set()

@@ -154,6 +154,17 @@ class StudyRecord:
         As `spec.objective.at` says, so by default the best evaluation (BND-3). NaN where there is none, and where the
         last ones count and are not finite; evaluations that did not measure the objective do not count.
         """
+        known = self._results.get(trial.name)
+        if known is None or known[0] is not trial:
+            known = self._results[trial.name] = (trial, self._loss(trial))
+        return known[1]
+
+    @cached_property
+    def _results(self) -> dict[str, tuple[TrialRecord, float]]:
+        """What was computed once: rules ask for the same results again and again."""
+        return {}
+
+    def _loss(self, trial: TrialRecord) -> float:
         if trial.value is not None:
             return self.sign * trial.value
         losses = self.losses(trial)
