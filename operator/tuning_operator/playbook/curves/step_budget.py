@@ -12,8 +12,9 @@ from tuning_operator.api.procedure import ScheduleFamily
 from tuning_operator.playbook.answers import answer, passed, unknown
 from tuning_operator.playbook.arms import whole
 from tuning_operator.playbook.curves.end_of_training import Ending, ending_of_study
-from tuning_operator.playbook.curves.evaluations import Measured, decays, interval_of, objective_of, run_length
+from tuning_operator.playbook.curves.evaluations import Measured, decays, interval_of, objective_of
 from tuning_operator.playbook.records import StudyRecord, TrialRecord
+from tuning_operator.playbook.run_length import run_length
 from tuning_operator.playbook.series import late_deviation, running_median
 from tuning_operator.playbook.thresholds import DEFAULTS, Origin, Threshold, Thresholds
 
@@ -137,7 +138,7 @@ def _too_little(study: StudyRecord, feasible: Sequence[TrialRecord], least: int)
 
 
 def _answer(study: StudyRecord, best: Sequence[TrialRecord], steps: dict[str, int]) -> Finding:
-    lengths = {trial.name: run_length(study, trial) for trial in best}
+    lengths = {trial.name: run_length(study, trial) or 1 for trial in best}  # With a curve, it is known.
     fractions = [steps[trial.name] / lengths[trial.name] for trial in best]
     length, largest = length_of(fractions, study.thresholds), max(steps.values())
     run = max(lengths.values())

@@ -132,7 +132,7 @@ def test_without_results_nothing_is_known() -> None:
     assert only(check(study_of(spec, [trial_of(spec, 0, {"learning_rate": 0.1}, value=0.3)]))).verdict == "Unknown"
 
 
-def share(make: Callable[[], Series], points: int, ending: Ending, repeats: int = 80) -> float:
+def share(make: Callable[[], Series], points: int, ending: Ending, repeats: int = 40) -> float:
     """Return how many of a hundred studies with three top trials are said to end in one way."""
     found = []
     for _ in range(repeats):

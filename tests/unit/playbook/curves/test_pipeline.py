@@ -9,8 +9,8 @@ import pytest
 
 from tests.support.curves import SHAPES, curve, curves, shape_of
 from tests.support.studies import LEARNING_RATE, spec_of, study_of, trial_of
+from tuning_contract.curve import thinned
 from tuning_contract.diagnostics import ClassCount, Diagnostics, Evaluation, Rank
-from tuning_contract.record import Point, thinned
 from tuning_operator.api.findings import Code, Finding, Severity
 from tuning_operator.playbook.curves.detectors.evaluation import (
     evaluations_are_irregular,
@@ -224,7 +224,7 @@ def test_most_rhythms_twice_as_large_as_the_noise_are_found() -> None:
 
 
 def test_hardly_any_realistic_curve_has_a_rhythm() -> None:
-    found = [period_of(v) is not None for v in curves(600, seed=3, fewest=24, most=120)]
+    found = [period_of(v) is not None for v in curves(300, seed=3, fewest=24, most=120)]
     assert sum(found) <= 0.02 * len(found)
 
 
@@ -252,8 +252,8 @@ def test_evaluations_by_the_clock_are_irregular_and_gaps_in_regular_ones_are_not
 
 @pytest.mark.parametrize("keep", [10, 64, 100, 199])
 def test_a_curve_that_was_thinned_for_its_record_stays_regular(keep: int) -> None:
-    points = thinned([Point(20 * (i + 1), 0.0) for i in range(300)], keep)
-    assert is_irregular(np.asarray([p.step for p in points], dtype=np.int64)) is False
+    steps = thinned([20 * (i + 1) for i in range(300)], keep)
+    assert is_irregular(np.asarray(steps, dtype=np.int64)) is False
 
 
 def test_irregular_evaluations_of_most_trials_are_a_warning() -> None:

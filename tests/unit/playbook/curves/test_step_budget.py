@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from tests.support.curves import curve
-from tests.support.studies import LEARNING_RATE, spec_of, study_of, trial_of
+from tests.support.studies import spec_of, study_of, trial_of
 from tuning_operator.api.findings import Finding, Severity
-from tuning_operator.playbook.curves.evaluations import Measured, run_length
+from tuning_operator.playbook.curves.evaluations import Measured
 from tuning_operator.playbook.curves.step_budget import Length, best_step_of, check, length_of
 from tuning_operator.playbook.records import StudyRecord, TrialRecord
 
@@ -136,19 +136,10 @@ def test_results_without_curves_tell_nothing() -> None:
     assert (finding.verdict, "keep the curve" in finding.action) == ("Unknown", True)
 
 
-def test_the_length_of_a_run_is_what_the_trial_says_else_its_parameter_else_the_study_else_its_curve() -> None:
-    steps = {"name": "max_steps", "type": "Integer", "role": "Fixed", "value": "700"}
-    spec = spec_of([LEARNING_RATE, steps])
-    told = trial_of(spec, 0, {"learning_rate": 0.01}, curve=[1.0] * POINTS, max_steps=600)
-    assert run_length(study_of(spec), told) == 600
-    untold = trial_of(spec, 0, {"learning_rate": 0.01}, curve=[1.0] * POINTS)
-    assert run_length(study_of(spec), untold) == 700
-    epochs = spec_of([LEARNING_RATE, {**steps, "name": "epochs", "value": "5"}])
-    assert run_length(study_of(epochs), trial_of(epochs, 0, {"learning_rate": 0.1}, curve=[1.0] * POINTS)) == 500
-    bare = spec_of(training={"maxSteps": 800})
-    assert run_length(study_of(bare), trial_of(bare, 0, {"learning_rate": 0.1}, curve=[1.0] * POINTS)) == 800
-    assert run_length(study_of(spec_of()), trial_of(spec_of(), 0, {"learning_rate": 0.1}, curve=[1.0] * 50)) == 500
-    assert run_length(study_of(spec_of()), trial_of(spec_of(), 0, {"learning_rate": 0.1}, value=1.0)) == 0
+def test_fractions_are_of_the_run_and_not_of_its_curve() -> None:
+    study = study_with([0.2] * 5)
+    longer = [replace(t, max_steps=1000) for t in study.trials]
+    assert only(check(study_of(study.spec, longer))).evidence.numbers["bestFractionLargest"] == 0.1
 
 
 def test_noise_does_not_make_saturated_runs_look_short_nor_decaying_ones_long() -> None:

@@ -33,6 +33,8 @@ SHORTEST: Final = 3
 """The smallest lag, in evaluations, that is looked at."""
 CYCLES: Final = 3
 """A rhythm is seen at least this often."""
+MOST_TRIALS: Final = 64
+"""So many of the best trials are looked at: a bug of the pipeline shows in all of them."""
 AGAIN: Final = 0.3
 OPPOSITE: Final = -0.2
 """In a rhythm the autocorrelation after two periods is above the one, and somewhere within a period below the other."""
@@ -67,7 +69,7 @@ def period_of(values: Series, thresholds: Thresholds = DEFAULTS) -> int | None:
 def validation_is_periodic(study: StudyRecord) -> Finding:
     """Return whether the validation objective has a rhythm, in most trials, that the learning rate does not have."""
     fewest = study.thresholds[EVALUATIONS]
-    trials = [t for t in whole(study).feasible if len(objective_of(study, t)) >= fewest]
+    trials = [t for t in whole(study).feasible if len(objective_of(study, t)) >= fewest][:MOST_TRIALS]
     metric = study.spec.objective.metric
     if not trials:
         return unknown(
