@@ -270,7 +270,7 @@ def test_a_plateau_of_bad_results_does_not_hide_an_optimum_outside() -> None:
     assert (_only(study).verdict, _only(study).side) == ("Expand", Side.HIGH)
 
 
-def test_a_lucky_cluster_beside_an_optimum_inside_is_only_suspicious() -> None:
-    finding = _only(_study(lambda u: 0.3 + (u - 0.75) ** 2 - 0.09 * (u > 0.9)))
+def test_two_lucky_trials_beside_an_optimum_inside_are_only_suspicious() -> None:
+    finding = _only(_study(lambda u: 0.3 + (u - 0.6) ** 2 - {0.825: 0.2, 0.925: 0.3}.get(round(u, 3), 0.0)))
     assert finding.verdict == "Suspicious"
     assert "smooth fit" in finding.message
