@@ -144,6 +144,10 @@ def scientific_of(study: StudyRecord, trial: TrialRecord) -> dict[str, Parameter
 
 def arms(study: StudyRecord) -> tuple[Arm, ...]:
     """Return the study's arms in the order of the manifest's values, those without any trial too; at least one."""
+    return study.once("arms", lambda: _arms(study))
+
+
+def _arms(study: StudyRecord) -> tuple[Arm, ...]:
     by_arm: dict[str, list[TrialRecord]] = {}
     for trial in _searched(study):
         by_arm.setdefault(arm_key(scientific_of(study, trial)), []).append(trial)
@@ -156,7 +160,7 @@ def arms(study: StudyRecord) -> tuple[Arm, ...]:
 def whole(study: StudyRecord) -> Arm:
     """Return all of a study's Search trials as one arm, whatever their scientific values."""
     dimensions = tuple(h for h in in_dependency_order(study.spec.hyperparameters) if is_searched(h))
-    return Arm(study, {}, dimensions, _searched(study))
+    return study.once("whole", lambda: Arm(study, {}, dimensions, _searched(study)))
 
 
 def _searched(study: StudyRecord) -> tuple[TrialRecord, ...]:
@@ -239,6 +243,8 @@ def retrain_noise(study: StudyRecord) -> float | None:
 
 def _retrain_deviation(study: StudyRecord) -> float | None:
     """Return the pooled deviation within groups of trials that differ in their seeds alone; None: too few to say."""
+    if all(trial.purpose is Purpose.SEARCH for trial in study.trials):
+        return None
     repeated: dict[str, list[float]] = {}
     first: dict[str, list[float]] = {}
     replicated = set()
