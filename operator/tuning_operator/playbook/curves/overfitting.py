@@ -52,6 +52,9 @@ ELSEWHERE: Final = Threshold(
     "Overfitting of more than this share of the trials that are not best is worth a warning",
     high=1.0,
 )
+NOISE_POINTS: Final = 12
+SMALL_SAMPLE: Final = 8
+"""The noise that n points show counts 1 + 8/n times: measured on the best of ten trials without overfitting."""
 USED: Final = (LATEST_BEST, RISE_DEVIATIONS, RISE_SHARE, LASTING)
 REMEDY: Final = "Search weight decay, dropout or label smoothing as a nuisance hyperparameter"
 
@@ -215,8 +218,13 @@ def _end(smooth: Series) -> float:
 
 
 def _limit(values: Series, best: float, thresholds: Thresholds) -> float:
-    """Return by how much a curve must rise; its noise is that of the second half, of eight points at the least."""
-    noise = deviation(values[-max(math.ceil(len(values) / 2), int(FEWEST.value)) :])
+    """Return by how much a curve must rise: more than its noise, or a share of its value.
+
+    The noise is that of the second half, of twelve points at the least. What few points say of it may be much too
+    little, and the trial was chosen for its lowest point: the fewer they are, the more must a rise exceed it.
+    """
+    half = values[-max(math.ceil(len(values) / 2), NOISE_POINTS) :]
+    noise = deviation(half) * (1 + SMALL_SAMPLE / len(half))
     return max(thresholds[RISE_DEVIATIONS] * noise, thresholds[RISE_SHARE] * abs(best))
 
 
