@@ -8,8 +8,9 @@ Source: Deep Learning Tuning Playbook, "How can optimization failures be debugge
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import Any, Final
+
+import numpy as np
 
 from tuning_operator.api.findings import Code, Finding, Severity
 from tuning_operator.api.hyperparameters import Hyperparameter
@@ -29,7 +30,10 @@ from tuning_operator.playbook.stability.trial_rise import TrialRise, rise_of, wa
 from tuning_operator.playbook.thresholds import DEFAULTS, Origin, Threshold, Thresholds
 
 CLIFF_TRIALS: Final = Threshold(
-    "cliffTrials", 2, Origin.DEFAULT, "So many trials must fail, and none succeed, from a rate on for it to be a cliff"
+    "cliffTrials", 2, Origin.DEFAULT, "So many trials must fail from a rate on for it to be a cliff ..."
+)
+CLIFF_STABLE: Final = Threshold(
+    "cliffStable", 0.1, Origin.DEFAULT, "... and of all trials from there on, at most this share may succeed", high=1.0
 )
 CLIFF_BETWEEN: Final = Threshold(
     "cliffBetween",
@@ -47,7 +51,7 @@ EARLY_STEPS: Final = Threshold("earlySteps", 500, Origin.DEFAULT, "A rise up to 
 EARLY_SHARE: Final = Threshold(
     "earlyShare", 0.01, Origin.DEFAULT, "... and so is one within this share of a longer run", high=1.0
 )
-NEAR: Final = (CLIFF_TRIALS, CLIFF_BETWEEN, CLIFF_RATIO)
+NEAR: Final = (CLIFF_TRIALS, CLIFF_STABLE, CLIFF_BETWEEN, CLIFF_RATIO)
 CONFIRMED: Final = frozenset({"ConfirmedEarly", "ConfirmedMid"})
 ROUNDING: Final = 1.01
 """A probe at ten times a rate is still at ten times that rate when it was written with a few digits."""
@@ -65,7 +69,7 @@ REMEDIES: Final = {
 
 @dataclass(frozen=True)
 class Cliff:
-    """The smallest learning rate from which on all trials fail."""
+    """The smallest learning rate from which on trials fail, but for a lucky one in ten."""
 
     rate: float
     best: float
@@ -85,11 +89,14 @@ def cliff_above(
         unstable: The rates of those that failed or whose loss rose.
         thresholds: The study's.
     """
-    top = max([best, *stable])
-    beyond = [rate for rate in unstable if rate > top]
-    if len(beyond) < thresholds[CLIFF_TRIALS]:
-        return None
-    return Cliff(min(beyond), best, sum(best < rate < min(beyond) for rate in stable))
+    failing, well = np.sort(unstable), np.sort(stable)
+    for number, rate in enumerate(failing):
+        failed, good = len(failing) - number, len(well) - int(np.searchsorted(well, rate))
+        is_cliff = failed >= thresholds[CLIFF_TRIALS] and good <= thresholds[CLIFF_STABLE] * (failed + good)
+        if rate > best and is_cliff:
+            between = int(np.searchsorted(well, rate) - np.searchsorted(well, best, side="right"))
+            return Cliff(float(rate), best, between)
+    return None
 
 
 def is_near(cliff: Cliff, thresholds: Thresholds = DEFAULTS) -> bool:
@@ -129,16 +136,23 @@ def _of_rate(study: StudyRecord, arm: Arm, learning_rate: Hyperparameter) -> Fin
     beyond = [(rate, t) for t in failed if (rate := rate_of(learning_rate, t)) is not None]
     rising = _rising_at_top(study, feasible)
     unstable = [*beyond, *rising]
-    stable = [rate for rate, t in feasible if all(t is not other for _, other in rising)]
+    names = {t.name for _, t in rising}
+    stable = [rate for rate, t in feasible if t.name not in names]
     if not any(rate > best for rate in [*stable, *(rate for rate, _ in unstable)]):
         message = f"Whether training is unstable above {best:g} is not known: nothing was tried there."
         action = "Widen the range upwards: see SearchSpaceEdge."
         return unknown(study, Code.INSTABILITY, "WRM-1", message, action=action, numbers={"best": best}, **where)
     cliff = cliff_above(best, stable, [rate for rate, _ in unstable], study.thresholds)
     if cliff is None:
-        message = f"Nothing speaks for instability: above the best rate, {best:g}, trials do not all fail."
+        message = f"Nothing speaks for instability: above the best rate, {best:g}, trials do not fail from one rate on."
         return passed(
-            study, Code.INSTABILITY, "UNS-1", message, numbers={"best": best}, thresholds=[CLIFF_TRIALS], **where
+            study,
+            Code.INSTABILITY,
+            "UNS-1",
+            message,
+            numbers={"best": best},
+            thresholds=(CLIFF_TRIALS, CLIFF_STABLE),
+            **where,
         )
     if not is_near(cliff, study.thresholds):
         message = (
@@ -154,13 +168,19 @@ def _of_rate(study: StudyRecord, arm: Arm, learning_rate: Hyperparameter) -> Fin
 def _rising_at_top(
     study: StudyRecord, feasible: Sequence[tuple[float, TrialRecord]]
 ) -> list[tuple[float, TrialRecord]]:
-    """Return the trials of the highest rates that finished and whose loss rose (UNS-6), down to the first stable one.
+    """Return the trials above the best rate that finished and whose loss rose (UNS-6), from the highest rate down.
 
-    Those below a stable one are no part of a cliff.
+    No further than to where so many were stable that those below can be part of no cliff.
     """
     best = feasible[0][0]
     above = sorted((pair for pair in feasible if pair[0] > best), key=lambda pair: pair[0], reverse=True)
-    return list(takewhile(lambda pair: rise_of(study, pair[1]) is not None, above))
+    rising, allowed = [], study.thresholds[CLIFF_STABLE] * len(study.trials)
+    for rate, trial in above:
+        if rise_of(study, trial) is not None:
+            rising.append((rate, trial))
+        elif (allowed := allowed - 1) < 0:
+            break
+    return rising
 
 
 def _suspected(
