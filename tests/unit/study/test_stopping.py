@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.builders import a_fixed, a_range
 from tests.support.views import a_result, a_snapshot, a_study, a_trial, samples
+from tuning_contract.curve import Curve, Point
 from tuning_operator.api.study_status import ParameterAssignment
 from tuning_operator.api.trial import StopRecord, TrialState
 from tuning_operator.search.stopping.curve import Progress
@@ -32,7 +33,8 @@ def world(trials: list[TrialView], curves: dict[str, tuple[Sample, ...]], **spec
 
 def ended(index: int, *values: float, state: str = "Succeeded", **status: Any) -> TrialView:
     """A trial with a curve of these values at steps 10, 20, …"""
-    curve = json.dumps([[10 * (i + 1), value] for i, value in enumerate(values)])
+    points = [Point(10 * (i + 1), value) for i, value in enumerate(values)]
+    curve = json.dumps(Curve.of("validation_loss", points).to_json())
     return at(a_trial(index, state=state, result=a_result(values[-1], curve=curve), **status))
 
 
@@ -135,3 +137,20 @@ def test_when_nothing_more_comes_those_that_wait_are_stopped() -> None:
     } == {TrialState.PAUSED}
     found = directives(world([*done, *paused], {}, stopping=rule), 2, more_to_come=False)
     assert {name: d.halt and d.halt.reason for name, d in found.items()} == {t.name: "NotPromoted" for t in paused}
+
+
+def test_a_trial_that_violates_a_constraint_is_no_measure_for_others() -> None:
+    good = [ended(i, *[0.1] * 10) for i in range(6)]
+    bad = at(a_trial(6, state="Running"))
+    curves = {bad.name: samples(*[0.9] * 5)}
+    assert list(directives(world([*good, bad], curves, stopping={"rule": "Median"}), 1, True)) == [bad.name]
+    violating = [
+        replace(
+            t,
+            status=t.status.model_copy(
+                update={"result": t.status.result and t.status.result.model_copy(update={"violations": ["latency"]})}
+            ),
+        )
+        for t in good
+    ]
+    assert directives(world([*violating, bad], curves, stopping={"rule": "Median"}), 1, True) == {}

@@ -18,6 +18,7 @@ from tuning_operator.playbook.answers import answer, passed, unknown
 from tuning_operator.playbook.arms import Arm, arms
 from tuning_operator.playbook.records import StudyRecord
 from tuning_operator.playbook.run_length import study_length
+from tuning_operator.playbook.specification.training import WARMUP_SHARE as LONGEST
 from tuning_operator.playbook.stability.unstable import Stability, stabilities, stability_of
 from tuning_operator.playbook.stability.warmup_trials import Tried, tried_of
 from tuning_operator.playbook.thresholds import DEFAULTS, Origin, Threshold, Thresholds
@@ -28,9 +29,6 @@ BASE_RATIO: Final = Threshold(
     Origin.TEXT,
     "The base rate to warm up to, in times of the unstable one; then its square",
     low=1.0,
-)
-LONGEST: Final = Threshold(
-    "warmupLongest", 0.1, Origin.TEXT, "No warm-up is longer than this share of the run", high=1.0
 )
 RAISE_STEPS: Final = Threshold(
     "warmupRaiseSteps", 0.05, Origin.TEXT, "Where one longer than this share is needed, a longer run is", high=1.0
