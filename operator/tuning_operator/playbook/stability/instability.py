@@ -43,6 +43,8 @@ REMEDY: Final = frozenset({Meaning.WARMUP_STEPS, Meaning.WARMUP_FRACTION, Meanin
 """What a study may be about that cures instability."""
 MOST_TRIALS: Final = 64
 """So many trials just above the best rate are looked at, the lowest rates first: one that rises confirms."""
+FEWEST_STABLE: Final = 8
+"""So many stable trials at the highest rates are looked past, though none has failed: those below may all rise."""
 
 # FIX-1 to FIX-7: in this order for each kind; a lower rate is the last resort.
 _REST: Final = (
@@ -86,7 +88,7 @@ def _of_rate(study: StudyRecord, arm: Arm, learning_rate: Hyperparameter) -> Fin
     best = feasible[0][0]
     failed = [t for t in arm.infeasible if not is_out_of_memory(t)]
     beyond = [(rate, t) for t in failed if (rate := rate_of(learning_rate, t)) is not None]
-    rising = _rising_at_top(study, feasible)
+    rising = _rising_at_top(study, feasible, len(beyond))
     unstable = [*beyond, *rising]
     names = {t.name for _, t in rising}
     stable = [rate for rate, t in feasible if t.name not in names]
@@ -118,19 +120,22 @@ def _of_rate(study: StudyRecord, arm: Arm, learning_rate: Hyperparameter) -> Fin
 
 
 def _rising_at_top(
-    study: StudyRecord, feasible: Sequence[tuple[float, TrialRecord]]
+    study: StudyRecord, feasible: Sequence[tuple[float, TrialRecord]], failed: int
 ) -> list[tuple[float, TrialRecord]]:
     """Return the trials above the best rate that finished and whose loss rose (UNS-6), from the highest rate down.
 
-    No further than to where so many were stable that those below can be part of no cliff.
+    No further than to where so many were stable, beside those that failed, that a cliff is out of the question.
     """
-    best = feasible[0][0]
+    best, share = feasible[0][0], study.thresholds[CLIFF_STABLE]
     above = sorted((pair for pair in feasible if pair[0] > best), key=lambda pair: pair[0], reverse=True)
-    rising, allowed = [], study.thresholds[CLIFF_STABLE] * len(study.trials)
+    rising: list[tuple[float, TrialRecord]] = []
+    stable = 0
     for rate, trial in above:
         if rise_of(study, trial) is not None:
             rising.append((rate, trial))
-        elif (allowed := allowed - 1) < 0:
+            continue
+        stable += 1
+        if stable > max(FEWEST_STABLE, share * (failed + len(rising) + stable)):
             break
     return rising
 
