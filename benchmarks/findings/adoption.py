@@ -77,7 +77,7 @@ def _spec(retrains: dict[str, Any]) -> TuningStudySpec:
 def _study(spec: TuningStudySpec, gain: float, share: float, rng: np.random.Generator) -> StudyRecord:
     number = retrains_wanted(StudyRecord("simulated", spec))
     common = np.sqrt(share) * rng.standard_normal(number)
-    trials = []
+    trials: list[TrialRecord] = []
     for arm, mean in (("old", 0.0), ("new", -gain)):
         # The search has found something better than what training it again gives: it was chosen.
         trials.append(_trial(len(trials), arm, mean - 1.0, Purpose.SEARCH, None))

@@ -29,7 +29,7 @@ def table(rule: str, columns: Sequence[str], rows: Sequence[Row]) -> Iterable[st
     alarms: dict[tuple[object, ...], Rate] = {}
     hits: dict[tuple[object, ...], dict[object, Rate]] = {}
     for row in rows:
-        key = tuple(row.case[column] for column in columns)
+        key: tuple[object, ...] = tuple(row.case[column] for column in columns)
         if row.false_alarms is not None:
             alarms[key] = alarms.get(key, Rate(0, 0)) + row.false_alarms
         if row.hits is not None:
@@ -54,8 +54,8 @@ def broken(rows: Sequence[Row]) -> list[str]:
     for row in rows:
         if row.limit is not None and row.false_alarms is not None:
             case = ", ".join(f"{k} {v}" for k, v in row.case.items() if k not in ("landscape", "noise"))
-            key = (row.rule, row.limit, case)
-            pooled[key] = pooled.get(key, Rate(0, 0)) + row.false_alarms
+            promise = (row.rule, row.limit, case)
+            pooled[promise] = pooled.get(promise, Rate(0, 0)) + row.false_alarms
     return [
         f"{rule} ({case}): {rate}, promised {limit:.0%}"
         for (rule, limit, case), rate in pooled.items()

@@ -51,7 +51,7 @@ def asked_lead(study: StudyRecord, arms: int, shared: bool) -> float:
 
     The more arms, the smaller the gap between the best two of them by chance.
     """
-    return study.thresholds[LEAD if shared else LEAD_APART] * (2 / arms) ** (2 / 3)
+    return study.thresholds[LEAD if shared else LEAD_APART] * math.pow(2 / arms, 2 / 3)
 
 
 def judged(
