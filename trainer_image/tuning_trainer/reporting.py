@@ -23,10 +23,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from tuning_contract import CONTRACT_VERSION
+from tuning_contract.diagnostics import BUCKETS_PER_DECADE, GRAD_NORM_STEPS, Diagnostics, LogHistogram
 from tuning_contract.environment import ContractError, TrialEnvironment, parameters_hash
 from tuning_contract.metrics import TRIAL_INFO, TRIAL_OBJECTIVE, TRIAL_STEP, series_of
 from tuning_contract.record import FinalRecord, Point, RecordStatus, best_of, late_median_of, thinned
@@ -51,6 +52,7 @@ class Snapshot:
     step: int
     objective: float
     metrics: Mapping[str, float]
+    diagnostics: Diagnostics = Diagnostics()
 
 
 class TrialCollector(Collector):
@@ -68,7 +70,7 @@ class TrialCollector(Collector):
         with self._lock:
             self._snapshot = snapshot
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         """Yield the series of one scrape; before the first evaluation only the contract's version."""
         with self._lock:
             snapshot = self._snapshot
@@ -81,6 +83,19 @@ class TrialCollector(Collector):
         yield GaugeMetricFamily(TRIAL_OBJECTIVE, "The study's objective at that step.", snapshot.objective)
         for name, value in snapshot.metrics.items():
             yield GaugeMetricFamily(series_of(name), f"{name} at that step.", value)
+        if snapshot.diagnostics.grad_norm_histogram is not None:
+            yield _prometheus_histogram(snapshot.diagnostics.grad_norm_histogram)
+
+
+def _prometheus_histogram(histogram: LogHistogram) -> HistogramMetricFamily:
+    """Return the gradient norms of all steps as Prometheus counts them: up to each bound, not between two."""
+    buckets, seen = [], 0
+    for bucket in sorted(histogram.counts):
+        seen += histogram.counts[bucket]
+        buckets.append((f"{10 ** ((bucket + 1) / BUCKETS_PER_DECADE):.6g}", float(seen)))
+    buckets.append(("+Inf", float(seen)))
+    meaning = "Norms of every step's whole gradient, before clipping."
+    return HistogramMetricFamily(series_of(GRAD_NORM_STEPS), meaning, buckets=buckets, sum_value=None)
 
 
 class RecordFile:
@@ -145,6 +160,7 @@ class Reporter:
         self._curve: list[Point] = []
         self._best: Point | None = None
         self._resumed_from: int | None = None
+        self._diagnostics = Diagnostics()
         self._write(RecordStatus.RUNNING)
 
     @classmethod
@@ -177,19 +193,21 @@ class Reporter:
         """The best finite evaluation so far, this one included; None before the first."""
         return self._best
 
-    def report(self, step: int, metrics: Mapping[str, float]) -> None:
+    def report(self, step: int, metrics: Mapping[str, float], diagnostics: Diagnostics | None = None) -> None:
         """Tell of one evaluation.
 
         Args:
             step: training steps done; more than at the last report.
             metrics: values by name; the study's objective is one of them. NaN and infinities are reported as such.
+            diagnostics: what else is known by now for the Playbook's rules; None: nothing new.
 
         Raises:
             ContractError: the objective is not among the metrics.
             ValueError: the step does not ascend, or a name cannot be a Prometheus metric.
         """
-        snapshot = self._checked(step, metrics)
         with self._lock:
+            self._diagnostics = diagnostics or self._diagnostics
+            snapshot = self._checked(step, metrics)
             if self._curve and step <= self._curve[-1].step:
                 raise ValueError(f"steps must ascend: {step} after {self._curve[-1].step}")
             point = Point(step, snapshot.objective)
@@ -198,6 +216,12 @@ class Reporter:
             self._write(RecordStatus.RUNNING)
             if self._collector is not None:
                 self._collector.publish(snapshot)
+
+    def diagnose(self, diagnostics: Diagnostics) -> None:
+        """Tell what the whole run says of itself: at its end, before `complete`."""
+        with self._lock:
+            self._diagnostics = diagnostics
+            self._write(RecordStatus.RUNNING)
 
     def complete(self) -> None:
         """Tell that the training came to its planned end. Exit with code 0 afterwards."""
@@ -245,7 +269,7 @@ class Reporter:
         if self._trial.metric not in metrics:
             raise ContractError(f"the objective {self._trial.metric!r:.60} is not among {', '.join(metrics)}")
         values = {name: float(value) for name, value in metrics.items()}
-        return Snapshot(step, values[self._trial.metric], values)
+        return Snapshot(step, values[self._trial.metric], values, self._diagnostics)
 
     def _finish(self, status: RecordStatus, reason: str = "", message: str = "") -> None:
         with self._lock:
