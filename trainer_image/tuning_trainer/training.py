@@ -49,7 +49,8 @@ def train(
             if run.evaluation_due:
                 metrics = run.evaluate()
                 say(progress_line(run.step, parameters.max_steps, metrics))
-                reporter.report(run.step, metrics, run.diagnostics())
+                reporter.diagnose(run.diagnostics())
+                reporter.report(run.step, metrics)
                 require_finite(run, metrics)
                 keep(store, run, reporter)
             stop.wait(parameters.step_delay_seconds)
