@@ -7,8 +7,8 @@ Run it with Python 3.13.5 and scikit-learn 1.9.1, with which the shipped files w
 - digits.npz: the test set of "Optical Recognition of Handwritten Digits" by E. Alpaydin and C. Kaynak, UCI Machine
   Learning Repository, 1998, https://doi.org/10.24432/C50P49, CC BY 4.0, as scikit-learn carries it. Nothing is changed
   but the type: brightness 0 to 16 and labels 0 to 9 fit in a byte.
-- tabular.npz: "Breast Cancer Wisconsin (Diagnostic)" by W. Wolberg, O. Mangasarian, N. Street and W. Street, UCI Machine
-  Learning Repository, 1993, https://doi.org/10.24432/C5DW2B, CC BY 4.0, as scikit-learn carries it, unchanged.
+- tabular.npz: "Breast Cancer Wisconsin (Diagnostic)" by W. Wolberg, O. Mangasarian, N. Street and W. Street, UCI
+  Machine Learning Repository, 1993, https://doi.org/10.24432/C5DW2B, CC BY 4.0, as scikit-learn carries it, unchanged.
 - characters.npz: the topics of Python's own help(), pydoc_data.topics, one after the other in alphabetical order:
   Copyright © 2001 Python Software Foundation, PSF License Version 2. The text differs between versions of Python, which
   is why it is shipped and not read from the interpreter: trials must be comparable.

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from tuning_contract.environment import ContractError, ParameterValue, TrialEnvironment
 from tuning_contract.exit_codes import ExitCode
 from tuning_trainer.endings import InfeasibleError, InterruptionError
-from tuning_trainer.metrics import DEFAULT_OBJECTIVE, require_metric
 from tuning_trainer.knobs import ConfigurationError
+from tuning_trainer.metrics import DEFAULT_OBJECTIVE, require_metric
 from tuning_trainer.parameters import parameters_table
 from tuning_trainer.reporting import MAX_LINGER_SECONDS, Reporter
 from tuning_trainer.workloads.loading import parameters_from
@@ -80,7 +80,9 @@ def run(trial: TrialEnvironment, reporter: Reporter, stop: threading.Event) -> i
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    result = argparse.ArgumentParser("tuning_trainer", description="Train one of several small models, or your own.", epilog=EPILOG)
+    result = argparse.ArgumentParser(
+        "tuning_trainer", description="Train one of several small models, or your own.", epilog=EPILOG
+    )
     result.add_argument("--list-parameters", action="store_true", help="print all parameters and exit")
     result.add_argument(
         "--linger-seconds",

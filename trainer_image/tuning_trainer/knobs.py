@@ -56,7 +56,7 @@ class Knob:
     name: str
     type: type
     allowed: tuple[str, ...] | Interval
-    default: ParameterValue | None
+    default: Any
     meaning: str
 
     @property

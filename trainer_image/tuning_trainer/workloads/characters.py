@@ -47,7 +47,7 @@ def windows(blocks: Tensor) -> Examples:
     return inputs.reshape(-1, CONTEXT), targets.reshape(-1, CONTEXT)
 
 
-class Transformer(nn.Module):
+class Transformer(nn.Module):  # type: ignore[misc]
     """A decoder: from characters (batch, 64) to logits (batch, 64, alphabet) of the next ones."""
 
     def __init__(self, alphabet: int, parameters: Parameters) -> None:
@@ -71,7 +71,7 @@ class Transformer(nn.Module):
         return logits
 
 
-class Block(nn.Module):
+class Block(nn.Module):  # type: ignore[misc]
     """Attention and a perceptron, each added to what it was given.
 
     The norm stands inside the branch, x + f(Norm(x)); outside, Norm(x + f(x)), it is known to cause trouble (FIX-5),
@@ -98,7 +98,7 @@ class Block(nn.Module):
         return features
 
 
-class Attention(nn.Module):
+class Attention(nn.Module):  # type: ignore[misc]
     """Causal self-attention with heads of 16 features, or one head where the width has no such parts."""
 
     def __init__(self, width: int) -> None:

@@ -46,6 +46,4 @@ def make_model(parameters: Parameters) -> nn.Sequential:
             channel_norm(outputs, parameters),
             activation(parameters),
         ]
-    return nn.Sequential(
-        *layers, nn.Flatten(), nn.Dropout(parameters.dropout), nn.Linear(sizes[-1][1] * 4 * 4, 10)
-    )
+    return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(parameters.dropout), nn.Linear(sizes[-1][1] * 4 * 4, 10))

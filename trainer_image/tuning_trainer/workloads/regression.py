@@ -18,9 +18,9 @@ from tuning_trainer.workloads.workload import Regression, Workload
 
 ROWS: Final = 20_000
 INPUTS: Final = 10
-MEAN: Final = 14.41
+MEAN: Final = 14.42
 """Of the targets, and their deviation, to scale them by: constants, so that no split tells another anything."""
-DEVIATION: Final = 4.97
+DEVIATION: Final = 4.92
 NOISE_SHARE: Final = 1.0 / DEVIATION**2
 """The mean squared error of the function itself, about 0.04: what no model can go below."""
 

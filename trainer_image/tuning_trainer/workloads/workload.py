@@ -1,8 +1,8 @@
 """What a workload is: examples to learn from and to measure on, a model, and a task that says what its errors are."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -12,17 +12,19 @@ Examples = tuple[Tensor, Tensor]
 """Inputs and targets, of the same length: one row of each is an example."""
 
 
-class Task(Protocol):
+class Task(ABC):
     """What an output is worth, example by example."""
 
-    classification: bool
+    classification: bool = True
     """Whether outputs can be right or wrong, and not only more or less wrong."""
-    classes: tuple[str, ...]
+    classes: tuple[str, ...] = ()
     """Names of the classes whose examples are counted one by one; empty: none are."""
 
+    @abstractmethod
     def losses(self, outputs: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
         """Return the loss of each example, shape (examples,)."""
 
+    @abstractmethod
     def errors(self, outputs: Tensor, targets: Tensor) -> Tensor | None:
         """Return the misclassified fraction of each example, shape (examples,); None where nothing is classified."""
 
@@ -48,15 +50,15 @@ class Workload:
         return Workload((a.to(device), b.to(device)), (c.to(device), d.to(device)), self.make_model, self.task)
 
 
-@dataclass(frozen=True)
-class Classification:
+class Classification(Task):
     """One class an example, or one for each of its positions: the cross-entropy in nats and the misclassified fraction.
 
     Outputs have the shape (examples, …, classes), targets (examples, …).
     """
 
-    classes: tuple[str, ...] = ()
-    classification: bool = True
+    def __init__(self, classes: tuple[str, ...] = ()) -> None:
+        """Count the examples of these classes one by one."""
+        self.classes = classes
 
     def losses(self, outputs: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
         """Return the cross-entropy of each example, the mean over its positions."""
@@ -70,12 +72,10 @@ class Classification:
         return (outputs.argmax(dim=-1) != targets).view(len(targets), -1).float().mean(dim=1)
 
 
-@dataclass(frozen=True)
-class Regression:
+class Regression(Task):
     """One number an example: the squared error. Outputs and targets have the shape (examples,)."""
 
-    classes: tuple[str, ...] = ()
-    classification: bool = False
+    classification = False
 
     def losses(self, outputs: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
         """Return the squared error of each example; there are no labels to be smoothed."""
