@@ -99,7 +99,8 @@ class Parameters:
     normalization: str = one_of(
         "standard",
         NORMALIZATIONS,
-        "Group or layer norm before each sublayer [playbook], or `post`: after the residual sum of a transformer block",
+        "`standard`: group norm after a convolution, layer norm after a hidden layer and inside a transformer's branches "
+        "[playbook]; `post`: after their sums instead",
     )
 
     initialization_seed: int | None = optional(SEEDS, "Seed of the first weights; none: by the trial's seed")

@@ -26,7 +26,7 @@ def test_the_partial_batch_counts_by_its_examples(batch_size: int) -> None:
     assert measured.error == pytest.approx(2 / 5)
     assert measured.weight_sum == 5
     assert measured.per_class == {"a": ClassCount(3, 2), "b": ClassCount(2, 1)}
-    assert measured.evaluation() == Evaluation(measured.error, 5)
+    assert measured.evaluation() == Evaluation(measured.error or 0.0, 5)
 
 
 def test_a_regression_has_a_squared_error_and_nothing_right_or_wrong() -> None:
