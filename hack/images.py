@@ -27,8 +27,8 @@ DOCKERFILES = {"operator": ROOT / "Dockerfile", "trainer": ROOT / "trainer_image
 _PYTHON = ("python3", "python3-venv", "python3-pip", "ca-certificates")
 BASES = {
     "operator": Base("python-base", "trixie", _PYTHON),
-    # Debian's PyTorch computes with whatever BLAS there is; the one that it depends on, the reference implementation, is
-    # ten times slower than OpenBLAS. The variant on OpenMP, since PyTorch sets the number of threads for both then.
+    # Debian's PyTorch computes with whatever BLAS there is; the reference implementation, which it depends on, is ten
+    # times slower than OpenBLAS. The variant on OpenMP, since PyTorch sets the number of threads for both then.
     "trainer": Base(
         "torch-base",
         "trixie",

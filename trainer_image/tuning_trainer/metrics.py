@@ -29,14 +29,15 @@ DEFAULT_OBJECTIVE: Final = "validation_loss"
 
 
 def require_metric(name: str, *, classification: bool = True) -> None:
-    """Refuse an objective that the trainer does not measure.
+    """Refuse a metric that the study needs, for its objective or a constraint, and the trainer does not measure.
 
     Raises:
         ConfigurationError: with the list of the metrics that there are.
     """
     known = [metric for metric in METRICS if classification or metric not in CLASSIFICATION_METRICS]
     if name not in known:
-        raise ConfigurationError(f"the objective {name!r:.60} is not measured here. Known metrics: {', '.join(known)}")
+        listed = ", ".join(known)
+        raise ConfigurationError(f"the study's metric {name!r:.60} is not measured here. Known metrics: {listed}")
 
 
 def metrics_table() -> str:

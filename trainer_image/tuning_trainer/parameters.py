@@ -99,8 +99,8 @@ class Parameters:
     normalization: str = one_of(
         "standard",
         NORMALIZATIONS,
-        "`standard`: group norm after a convolution, layer norm after a hidden layer and inside a transformer's branches "
-        "[playbook]; `post`: after their sums instead",
+        "`standard`: group norm after a convolution, layer norm after a hidden layer and inside a transformer's "
+        "branches [playbook]; `post`: after their sums instead",
     )
 
     initialization_seed: int | None = optional(SEEDS, "Seed of the first weights; none: by the trial's seed")

@@ -34,7 +34,8 @@ def train(
     """
     with running_out_of_memory_is_an_ending():
         workload = workload_module(parameters).make_workload(parameters)
-        require_metric(trial.metric, classification=workload.classification)
+        for metric in (trial.metric, *trial.metrics):
+            require_metric(metric, classification=workload.classification)
         run = Run.fresh(parameters, trial.seed, workload)
         store = checkpoint_store(parameters, trial, say)
         if store and (saved := store.load(LAST)):
