@@ -1,13 +1,13 @@
 """A run in the middle of training: everything that changes from step to step, and how one step changes it."""
 
 import resource
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
-from tuning_contract.diagnostics import Diagnostics
+from tuning_contract.diagnostics import Diagnostics, Throughput
 from tuning_trainer.evaluation import EVALUATION_BATCH, Measured, evaluate, sample
 from tuning_trainer.optimizers import Optimizer
 from tuning_trainer.order import batch_of
@@ -33,6 +33,8 @@ class Run:
     optimizer: Optimizer
     average: WeightAverage | None
     log: StepLog
+    throughput: Throughput | None = None
+    """What a probe has measured before the run."""
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     step: int = 0
     """Steps taken so far."""
@@ -40,7 +42,7 @@ class Run:
     """Those that the best evaluation so far has measured."""
 
     @classmethod
-    def fresh(cls, parameters: Parameters, seed: int, workload: Workload) -> Self:
+    def fresh(cls, parameters: Parameters, seed: int, workload: Workload, throughput: Throughput | None = None) -> Self:
         """Return a run before its first step: on the GPU where there is one, else on the CPU.
 
         Initialisation, order and dropout have a seed each, so that one can vary while the others stay.
@@ -60,6 +62,7 @@ class Run:
             Optimizer(parameters, weights),
             WeightAverage(parameters.ema_decay, weights.values) if parameters.ema_decay else None,
             StepLog(parameters.dense_loss_steps, parameters.clip_norm),
+            throughput,
         )
 
     def take_step(self) -> None:
@@ -151,7 +154,11 @@ class Run:
 
     def diagnostics(self) -> Diagnostics:
         """Return what the steps so far say."""
-        return Diagnostics(grad_norm_histogram=self.log.histogram, dense_loss=tuple(self.log.dense_loss))
+        return Diagnostics(
+            grad_norm_histogram=self.log.histogram,
+            dense_loss=tuple(self.log.dense_loss),
+            throughput=self.throughput,
+        )
 
     def final_diagnostics(self) -> Diagnostics:
         """Return the same, and the best weights measured on the whole validation set and on its sample (SMPL-2)."""
@@ -160,9 +167,8 @@ class Run:
         with self.weights.replaced_by(self.best_weights):
             full = self.measure(self.workload.validation)
             some = self.measure(sample(self.workload.validation, self.parameters.evaluation_examples))
-        return Diagnostics(
-            grad_norm_histogram=self.log.histogram,
-            dense_loss=tuple(self.log.dense_loss),
+        return replace(
+            self.diagnostics(),
             full_evaluation=full.evaluation(),
             sample_evaluation=some.evaluation(),
             weight_sum=full.weight_sum,
@@ -205,3 +211,8 @@ class Run:
 def seed_for(source: str, own: int | None, root: int) -> int:
     """Return the seed of one source of randomness: from its own number where it has one, else from the trial's."""
     return seed_of(root if own is None else own, source)
+
+
+def device_name() -> str:
+    """Return what the run computes on, as people call it: the GPU's name, or `cpu`."""
+    return str(torch.cuda.get_device_name()) if torch.cuda.is_available() else "cpu"

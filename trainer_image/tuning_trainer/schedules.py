@@ -30,7 +30,7 @@ def learning_rate_at(step: int, parameters: Parameters) -> float:
 def decay_at(step: int, parameters: Parameters) -> float:
     """Return the share of the base rate that is left at a step after the warm-up, in [0, 1]."""
     length = parameters.decay_steps or parameters.max_steps - parameters.warmup_steps
-    decayed = max(0, step - (parameters.max_steps - length))
+    decayed = min(max(0, step - (parameters.max_steps - length)), length)  # after the end it stays there
     final = parameters.final_learning_rate_fraction
     match parameters.schedule:
         case "constant":

@@ -5,13 +5,22 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from tuning_contract.environment import TrialEnvironment, parameters_hash, parameters_json
+from tuning_contract.diagnostics import DENSE_STEPS
+from tuning_contract.environment import (
+    BATCH_SIZE_PROBE,
+    INSTABILITY_PROBES,
+    TrialEnvironment,
+    parameters_hash,
+    parameters_json,
+)
 from tuning_trainer.checkpoint import BEST, LAST, CheckpointStore
 from tuning_trainer.endings import DivergenceError, InterruptionError, OutOfMemoryError
 from tuning_trainer.metrics import require_metric
 from tuning_trainer.parameters import Parameters
+from tuning_trainer.probes.throughput import measure
 from tuning_trainer.reporting import Reporter
 from tuning_trainer.run import Run
 from tuning_trainer.workloads.loading import workload_module
@@ -32,11 +41,16 @@ def train(
         OutOfMemoryError: the parameters ask for more memory than there is.
         InterruptionError: `stop` was set; the current step was finished and saved first.
     """
+    if trial.purpose in INSTABILITY_PROBES:
+        parameters = replace(parameters, dense_loss_steps=DENSE_STEPS)
     with running_out_of_memory_is_an_ending():
         workload = workload_module(parameters).make_workload(parameters)
         for metric in (trial.metric, *trial.metrics):
             require_metric(metric, classification=workload.classification)
         run = Run.fresh(parameters, trial.seed, workload)
+        if trial.purpose == BATCH_SIZE_PROBE:
+            throughput = measure(run, stop)
+            run = Run.fresh(parameters, trial.seed, workload, throughput)
         store = checkpoint_store(parameters, trial, say)
         if store and (saved := store.load(LAST)):
             run.restore(saved)

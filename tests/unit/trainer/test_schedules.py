@@ -61,3 +61,10 @@ def test_a_longer_run_keeps_its_linear_decay_and_extends_the_constant_phase() ->
 
 def test_a_longer_run_stretches_its_cosine_decay() -> None:
     assert rates(schedule="cosine", max_steps=16)[::2] == pytest.approx(rates(schedule="cosine"))
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_after_the_end_the_rate_stays_where_the_decay_has_led(schedule: str) -> None:
+    parameters = Parameters(schedule=schedule, max_steps=8, learning_rate=1.0, final_learning_rate_fraction=0.25)
+    end = 1.0 if schedule == "constant" else 0.25
+    assert [learning_rate_at(step, parameters) for step in (8, 9, 1000)] == pytest.approx([end] * 3)
