@@ -11,15 +11,16 @@ import numpy as np
 
 from tuning_contract.environment import ParameterValue
 from tuning_operator.api.hyperparameters import Hyperparameter, Role
+from tuning_operator.api.search import Design
 from tuning_operator.playbook.records import (
-    INFRASTRUCTURE_REASONS,
     OUT_OF_MEMORY,
     Purpose,
     State,
     StudyRecord,
     TrialRecord,
+    is_infrastructure,
 )
-from tuning_operator.playbook.series import MAD_TO_DEVIATION, late_deviation
+from tuning_operator.playbook.series import MAD_TO_DEVIATION, is_gone, late_deviation
 from tuning_operator.playbook.thresholds import Origin, Threshold
 from tuning_operator.search.arms import arms_of
 from tuning_operator.search.space import in_dependency_order, is_range, is_searched, unit_of
@@ -32,6 +33,12 @@ OUTLIER: Final = Threshold(
     "A result this many robust standard deviations worse than the median, whose training loss has not fallen either, "
     "is infeasible",
 )
+OUTLIER_ALONE: Final = Threshold(
+    "infeasibleDeviationsAlone",
+    100.0,
+    Origin.DEFAULT,
+    "The same for a result of whose training nothing is known: a far end of a smooth bowl is ten deviations away, too",
+)
 NO_PROGRESS: Final = Threshold(
     "infeasibleProgress", 0.02, Origin.DEFAULT, "A training loss that fell by less than this fraction has not fallen"
 )
@@ -40,6 +47,9 @@ TOP_LEAST: Final = Threshold("topLeast", 3, Origin.FIGURE, "The smallest number 
 DIFFERENT: Final = Threshold(
     "differenceDeviations", 2.0, Origin.DEFAULT, "Two results differ when they are this many standard deviations apart"
 )
+
+FEWEST_POINTS: Final = 3
+"""Below so many evaluations a curve shows no step-to-step deviation."""
 
 
 @dataclass(frozen=True)
@@ -57,17 +67,14 @@ class Arm:
     @cached_property
     def feasible(self) -> tuple[TrialRecord, ...]:
         """Complete trials with a result, the best first: F(a)."""
-        found = [t for t in self.trials if t.state is State.SUCCEEDED and not is_infeasible(self.study, t)]
-        outliers = {t.name for t in _outliers(self.study, found)}
-        return tuple(sorted((t for t in found if t.name not in outliers), key=self.study.loss))
+        outliers = {t.name for t in _outliers(self.study, self._with_result)}
+        return tuple(sorted((t for t in self._with_result if t.name not in outliers), key=self.study.loss))
 
     @cached_property
     def infeasible(self) -> tuple[TrialRecord, ...]:
         """Trials that diverged, ran out of memory or came to nothing: evidence about the space, I(a)."""
-        succeeded = [t for t in self.trials if t.state is State.SUCCEEDED]
-        known = [t for t in self.trials if is_infeasible(self.study, t)]
-        names = {t.name for t in known}
-        return tuple(known) + _outliers(self.study, [t for t in succeeded if t.name not in names])
+        known = tuple(t for t in self.trials if is_infeasible(self.study, t))
+        return known + _outliers(self.study, self._with_result)
 
     @property
     def stopped(self) -> tuple[TrialRecord, ...]:
@@ -107,6 +114,15 @@ class Arm:
         """The feasible trials' results, ascending; smaller is better."""
         return tuple(self.study.loss(t) for t in self.feasible)
 
+    @cached_property
+    def _with_result(self) -> tuple[TrialRecord, ...]:
+        """Complete trials with a number, outliers among them."""
+        return tuple(
+            t
+            for t in self.trials
+            if t.state is State.SUCCEEDED and not is_infeasible(self.study, t) and math.isfinite(self.study.loss(t))
+        )
+
     @property
     def numeric(self) -> tuple[Hyperparameter, ...]:
         """The dimensions that are ranges."""
@@ -124,9 +140,8 @@ def scientific_of(study: StudyRecord, trial: TrialRecord) -> dict[str, Parameter
 
 def arms(study: StudyRecord) -> tuple[Arm, ...]:
     """Return the study's arms in the order of the manifest's values, those without any trial too; at least one."""
-    trials = [t for t in study.trials if t.purpose is Purpose.SEARCH and t.state is not State.RUNNING]
     by_arm: dict[str, list[TrialRecord]] = {}
-    for trial in trials:
+    for trial in _searched(study):
         by_arm.setdefault(arm_key(scientific_of(study, trial)), []).append(trial)
     return tuple(
         Arm(study, scientific, dimensions, tuple(by_arm.get(arm_key(scientific), ())))
@@ -137,7 +152,11 @@ def arms(study: StudyRecord) -> tuple[Arm, ...]:
 def whole(study: StudyRecord) -> Arm:
     """Return all of a study's Search trials as one arm, whatever their scientific values."""
     dimensions = tuple(h for h in in_dependency_order(study.spec.hyperparameters) if is_searched(h))
-    return Arm(study, {}, dimensions, tuple(t for arm in arms(study) for t in arm.trials))
+    return Arm(study, {}, dimensions, _searched(study))
+
+
+def _searched(study: StudyRecord) -> tuple[TrialRecord, ...]:
+    return tuple(t for t in study.trials if t.purpose is Purpose.SEARCH and t.state is not State.RUNNING)
 
 
 def arm_key(scientific: Mapping[str, ParameterValue]) -> str:
@@ -155,29 +174,41 @@ def position(hyperparameter: Hyperparameter, trial: TrialRecord) -> float | None
         return None
     try:
         return unit_of(hyperparameter, value)
-    except ValueError:
+    except (ValueError, ZeroDivisionError):
         return None
 
 
 def is_lost(trial: TrialRecord) -> bool:
     """Whether the infrastructure, and nothing in the trial, has ended it."""
-    return trial.state is State.LOST or (trial.state is State.FAILED and trial.reason in INFRASTRUCTURE_REASONS)
+    if trial.state in (State.FAILED, State.INFEASIBLE):
+        return is_infrastructure(trial.reason)
+    return trial.state is State.LOST
 
 
 def is_infeasible(study: StudyRecord, trial: TrialRecord) -> bool:
-    """Whether the trial's parameters cannot be trained with: by its state, or by a loss that is not finite."""
+    """Whether the trial's parameters cannot be trained with: by its state, or by a loss that is not finite.
+
+    A failed trial is, where it ran out of memory or ended on such a loss; all others of them say nothing about the
+    space. A trial of whose objective nothing is known is neither feasible nor infeasible.
+    """
     if is_lost(trial) or trial.state is State.RUNNING:
         return False
     if trial.state is State.INFEASIBLE or (trial.state is State.STOPPED and trial.stopped_by == DIVERGED):
         return True
-    if trial.state is State.FAILED:
-        return trial.reason in OUT_OF_MEMORY
     if trial.state is State.STOPPED:
         return False
+    if trial.state is State.FAILED:
+        return trial.reason in OUT_OF_MEMORY or (len(trial.curve) > 0 and _has_broken(study, trial))
+    return study.is_measured(trial) and (_has_broken(study, trial) or not math.isfinite(study.loss(trial)))
+
+
+def _has_broken(study: StudyRecord, trial: TrialRecord) -> bool:
+    """Whether one of its losses went where it did not come back from."""
     losses, train = study.losses(trial), study.train_losses(trial)
-    # A metric that is measured at some evaluations only is NaN at the others; a loss that has gone stays away.
-    gone = any(len(v) and not math.isfinite(v[-1]) for v in (losses, train))
-    return gone or not math.isfinite(study.loss(trial))
+    # A last evaluation after training may come without a training loss. Weights that are gone have neither.
+    may_miss = 1 if len(losses) and math.isfinite(losses[-1]) else 0
+    may_lag = 1 if len(train) and math.isfinite(train[-1]) else 0
+    return is_gone(losses, may_lag) or is_gone(train, may_miss)
 
 
 def noise(study: StudyRecord, among: Sequence[TrialRecord]) -> float:
@@ -192,21 +223,33 @@ def noise(study: StudyRecord, among: Sequence[TrialRecord]) -> float:
     baseline = study.spec.baseline
     if baseline is not None and baseline.retrain_deviation is not None:
         return baseline.retrain_deviation
-    late = [late_deviation(study.losses(t)) for t in among if len(t.curve)]
+    curves = [losses[np.isfinite(losses)] for losses in map(study.losses, among)]
+    late = [late_deviation(losses) for losses in curves if len(losses) >= FEWEST_POINTS]
     return float(np.median(late)) if late else 0.0
 
 
 def _retrain_deviation(study: StudyRecord) -> float | None:
-    groups: dict[str, list[float]] = {}
+    """Return the pooled deviation within groups of trials that differ in their seeds alone; None: too few to say."""
+    repeated: dict[str, list[float]] = {}
+    first: dict[str, list[float]] = {}
+    replicated = set()
     for trial in study.trials:
-        if trial.purpose in (Purpose.RETRAIN, Purpose.REPLICATE) and trial.state is State.SUCCEEDED:
-            loss = study.loss(trial)
-            if math.isfinite(loss):
-                groups.setdefault(json.dumps(dict(trial.parameters), sort_keys=True), []).append(loss)
-    freedom = sum(len(g) - 1 for g in groups.values())
+        loss = study.loss(trial)
+        if trial.state is not State.SUCCEEDED or is_infeasible(study, trial) or not math.isfinite(loss):
+            continue
+        key = arm_key(trial.parameters)
+        if trial.purpose in (Purpose.RETRAIN, Purpose.REPLICATE):
+            repeated.setdefault(key, []).append(loss)
+        if trial.purpose is Purpose.REPLICATE:
+            replicated.add(key)
+        if trial.purpose is Purpose.SEARCH:
+            first.setdefault(key, []).append(loss)
+    # A retrained trial was chosen for its luck, and its own result is left out. Replicates are of every point.
+    groups = [g + (first.get(key, []) if key in replicated else []) for key, g in repeated.items()]
+    freedom = sum(len(g) - 1 for g in groups)
     if freedom < 2:
         return None
-    squares = sum(float(np.var(g)) * len(g) for g in groups.values())
+    squares = sum(float(np.var(g)) * len(g) for g in groups)
     return math.sqrt(squares / freedom)
 
 
@@ -214,18 +257,29 @@ def _combinations(
     study: StudyRecord,
 ) -> list[tuple[dict[str, ParameterValue], tuple[Hyperparameter, ...]]]:
     """Return the scientific values of each arm, and what is searched in it."""
-    names = {h.name: h.parameter_name for h in study.spec.hyperparameters}
-    designed = arms_of(study.spec)
-    if any(arm.scientific for arm in designed) or not _listed_scientific(study):
-        return [({names[n]: v for n, v in arm.scientific.items()}, arm.dimensions) for arm in designed]
-    # A joint design is one sequence; the trials still belong to the scientific values that they had.
-    dimensions = tuple(h for h in designed[0].dimensions if h not in _listed_scientific(study))
-    seen = {arm_key(found): found for t in study.trials if (found := scientific_of(study, t))}
-    return [(seen[key], dimensions) for key in sorted(seen)] or [({}, dimensions)]
+    spec = study.spec
+    names = {h.name: h.parameter_name for h in spec.hyperparameters}
+    known = {h.name: h for h in spec.hyperparameters}
+    # A joint design is one sequence; its trials still belong to the scientific values that they had.
+    designed = arms_of(
+        spec.model_copy(
+            update={
+                "hyperparameters": [_without_ranges(h) for h in spec.hyperparameters],
+                "search": spec.search.model_copy(update={"design": Design.ARMS}),
+            }
+        )
+    )
+    return [
+        ({names[n]: v for n, v in arm.scientific.items()}, tuple(known[h.name] for h in arm.dimensions))
+        for arm in designed
+    ]
 
 
-def _listed_scientific(study: StudyRecord) -> list[Hyperparameter]:
-    return [h for h in study.spec.hyperparameters if h.role is Role.SCIENTIFIC and h.type.is_list]
+def _without_ranges(hyperparameter: Hyperparameter) -> Hyperparameter:
+    """Return a scientific range as a nuisance one: it divides no trials into arms."""
+    if hyperparameter.role is Role.SCIENTIFIC and is_range(hyperparameter):
+        return hyperparameter.model_copy(update={"role": Role.NUISANCE})
+    return hyperparameter
 
 
 def _outliers(study: StudyRecord, trials: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:
@@ -235,16 +289,27 @@ def _outliers(study: StudyRecord, trials: Sequence[TrialRecord]) -> tuple[TrialR
         return ()
     middle = float(np.median(losses))
     spread = MAD_TO_DEVIATION * float(np.median(np.abs(np.asarray(losses) - middle)))
-    limit = middle + study.thresholds[OUTLIER] * spread
-    return tuple(t for t, loss in zip(trials, losses, strict=True) if loss > limit and not _has_learnt(study, t))
+    if spread == 0:
+        # Most results are the same number, as accuracies on few examples can be: any other would be far from it.
+        spread = study.thresholds[NO_PROGRESS] * abs(middle)
+    t = study.thresholds
+
+    def is_outlier(trial: TrialRecord, loss: float) -> bool:
+        progress = _progress(study, trial)
+        if progress is None:
+            return loss > middle + t[OUTLIER_ALONE] * spread
+        return progress < t[NO_PROGRESS] and loss > middle + t[OUTLIER] * spread
+
+    return tuple(trial for trial, loss in zip(trials, losses, strict=True) if is_outlier(trial, loss))
 
 
-def _has_learnt(study: StudyRecord, trial: TrialRecord) -> bool:
-    """Whether the training loss has fallen; without one, whether the objective has improved."""
+def _progress(study: StudyRecord, trial: TrialRecord) -> float | None:
+    """Return by which fraction the training loss has fallen at best, without one the objective; None: not known."""
     series = study.train_losses(trial)
     if not len(series):
         series = study.losses(trial)
     finite = series[np.isfinite(series)]
     if len(finite) < 2:
-        return False
-    return bool(finite[0] - finite.min() >= study.thresholds[NO_PROGRESS] * abs(finite[0]))
+        return None
+    fall = float(finite[0] - finite.min())
+    return fall / abs(float(finite[0])) if finite[0] else math.inf

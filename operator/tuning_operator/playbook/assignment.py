@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from tuning_contract.environment import ParameterValue
-from tuning_operator.api.hyperparameters import Hyperparameter, Role
+from tuning_operator.api.hyperparameters import Hyperparameter, Role, ValueType
 from tuning_operator.api.study import TuningStudySpec
 from tuning_operator.search.space import Assignment, exists, fixed_value, in_dependency_order
 
@@ -11,8 +11,8 @@ from tuning_operator.search.space import Assignment, exists, fixed_value, in_dep
 def resolve(spec: TuningStudySpec, parameters: Mapping[str, ParameterValue]) -> Assignment:
     """Return the value of each hyperparameter that existed, by the hyperparameter's name.
 
-    An integer that stands for a Float is that float, as JSON writers drop the `.0`. A fixed hyperparameter that is
-    missing has its fixed value; parameters that the study does not have are left out.
+    A number has the type of its hyperparameter: JSON writers drop the `.0` of a Float, and tables add one. A fixed
+    hyperparameter that is missing has its fixed value; parameters that the study does not have are left out.
 
     Raises:
         ValueError: a searched hyperparameter exists under its condition and its parameter is missing; the message
@@ -33,5 +33,13 @@ def resolve(spec: TuningStudySpec, parameters: Mapping[str, ParameterValue]) -> 
 
 
 def _like(hyperparameter: Hyperparameter, value: ParameterValue) -> ParameterValue:
-    is_integer = isinstance(value, int) and not isinstance(value, bool)
-    return float(value) if is_integer and hyperparameter.effective_value_type.value == "Float" else value
+    """Return a number as the hyperparameter has it: 1 as 1.0 for a Float, and 64.0 as 64 for an Integer."""
+    if isinstance(value, bool | str):
+        return value
+    match hyperparameter.effective_value_type:
+        case ValueType.FLOAT:
+            return float(value)
+        case ValueType.INTEGER if float(value).is_integer():
+            return int(value)
+        case _:
+            return value

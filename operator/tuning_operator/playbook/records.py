@@ -12,7 +12,7 @@ from tuning_contract.diagnostics import TRAIN_LOSS, Diagnostics
 from tuning_contract.environment import ParameterValue
 from tuning_contract.record import Point, best_of, late_median_of
 from tuning_operator.api.study import ObjectiveAt, TuningStudySpec
-from tuning_operator.playbook.series import Series, as_series
+from tuning_operator.playbook.series import Series, as_series, is_gone
 from tuning_operator.playbook.thresholds import DEFAULTS, Thresholds
 from tuning_operator.search.space import Assignment
 
@@ -40,7 +40,15 @@ INFRASTRUCTURE_REASONS: Final = frozenset(
     }
 )
 """Reasons for which a trial was lost and has not failed: they say nothing about its parameters (K07)."""
+_INFRASTRUCTURE_WORDS: Final = frozenset(
+    {reason.lower() for reason in INFRASTRUCTURE_REASONS} | {"imagepull", "volumemount", "mountfailed"}
+)
 OUT_OF_MEMORY: Final = frozenset({"OutOfMemory", "OOMKilled"})
+
+
+def is_infrastructure(reason: str) -> bool:
+    """Whether a reason is the infrastructure's, however it is written: `NodeLost`, `node lost` and `node_lost` are."""
+    return "".join(filter(str.isalpha, reason)).lower() in _INFRASTRUCTURE_WORDS
 
 
 class State(StrEnum):
@@ -143,21 +151,26 @@ class StudyRecord:
     def loss(self, trial: TrialRecord) -> float:
         """Return the trial's result, turned so that smaller is better: `y` in shared/playbook 2.0.
 
-        As `spec.objective.at` says, so by default the best evaluation (BND-3). NaN where there is none.
+        As `spec.objective.at` says, so by default the best evaluation (BND-3). NaN where there is none, and where the
+        last ones count and are not finite; evaluations that did not measure the objective do not count.
         """
         if trial.value is not None:
             return self.sign * trial.value
         losses = self.losses(trial)
-        points = [Point(i, float(loss)) for i, loss in enumerate(losses)]
-        match self.spec.objective.at:
-            case ObjectiveAt.BEST:
-                best = best_of(points, "Minimize")
-                return math.nan if best is None else best.value
-            case ObjectiveAt.LAST:
-                return float(losses[-1]) if points else math.nan
-            case ObjectiveAt.LATE_MEDIAN:
-                late = late_median_of(points)
-                return math.nan if late is None else late
+        points = [Point(i, float(loss)) for i, loss in enumerate(losses) if not math.isnan(loss)]
+        if self.spec.objective.at is ObjectiveAt.BEST:
+            best = best_of(points, "Minimize")
+            return math.nan if best is None else best.value
+        if not points or is_gone(losses):
+            return math.nan
+        if self.spec.objective.at is ObjectiveAt.LAST:
+            return points[-1].value
+        late = late_median_of(points)
+        return math.nan if late is None else late
+
+    def is_measured(self, trial: TrialRecord) -> bool:
+        """Whether anything at all is known of the trial's objective, were it only that it is NaN."""
+        return trial.value is not None or len(self.losses(trial)) > 0
 
     def shown(self, loss: float) -> float:
         """Return a loss as the objective that people know: turned back."""
