@@ -9,7 +9,7 @@ from tuning_operator.playbook.analysis import Analysis
 
 
 def json_form(analysis: Analysis) -> dict[str, Any]:
-    """Return what `-o json` prints: every field is there, null where it says nothing; numbers and Booleans are typed."""
+    """Return what `-o json` prints: every field is there, null where it says nothing; numbers stay numbers."""
     proposal = analysis.next_study
     return {
         "findings": [_plain(f.model_dump(mode="json", by_alias=True)) for f in analysis.findings],

@@ -1,8 +1,8 @@
-"""Studies and trials as the API server holds them: what `kubectl get trials -o json` prints, and what the client reads."""
+"""Trials as the API server holds them: what `kubectl get trials -o json` prints, and what the client reads."""
 
 from typing import Any
 
-from tuning_cli.problems import InputError, Problem, Warnings, shown
+from tuning_cli.problems import InputError, Problem, Warnings
 from tuning_cli.reading.study_file import StudyFile
 from tuning_operator.playbook.records import StudyRecord
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from tuning_cli.problems import InputError, Problem, Warnings, shown
 from tuning_cli.reading.csv_rows import objects_of_table, table_of
+from tuning_cli.reading.curve_files import Points, with_curve
 from tuning_cli.reading.fields import FieldError
 from tuning_cli.reading.kubernetes_objects import trials_from_list
 from tuning_cli.reading.places import read_text, read_yaml
@@ -19,7 +20,9 @@ Placed = tuple[int | None, Mapping[str, Any]]
 """A trial's object, and its line in the file."""
 
 
-def read_trials(study: StudyFile, path: Path, warnings: Warnings, *, earlier: bool = False) -> StudyRecord:
+def read_trials(
+    study: StudyFile, path: Path, warnings: Warnings, *, earlier: bool = False, curves: Points | None = None
+) -> StudyRecord:
     """Return the study with the trials of a file.
 
     Args:
@@ -27,6 +30,7 @@ def read_trials(study: StudyFile, path: Path, warnings: Warnings, *, earlier: bo
         path: JSON Lines, CSV, or a list of TuningTrials as JSON or YAML.
         warnings: Where names that mean nothing are told.
         earlier: Whether it is not the study that is analysed: values that its lists do not have are let pass.
+        curves: Of the trials in a CSV file, by their names.
 
     Raises:
         InputError: the file cannot be read, or trials are malformed: each problem names line and field.
@@ -35,9 +39,9 @@ def read_trials(study: StudyFile, path: Path, warnings: Warnings, *, earlier: bo
         return trials_from_list(study, read_yaml(path).data, str(path), warnings)
     text = read_text(path)
     if path.suffix == ".csv":
-        return record_of(
-            study, objects_of_table(study.spec, table_of(text, str(path)), warnings), str(path), warnings, earlier
-        )
+        objects = objects_of_table(study.spec, table_of(text, str(path)), warnings)
+        placed = ((line, with_curve(data, curves or {})) for line, data in objects)
+        return record_of(study, placed, str(path), warnings, earlier)
     whole = _as_one_json(text)
     if isinstance(whole, dict) and ("items" in whole or whole.get("kind") == "TuningTrial"):
         return trials_from_list(study, whole, str(path), warnings)

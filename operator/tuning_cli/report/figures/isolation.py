@@ -1,4 +1,4 @@
-"""Isolation plots: each point is the best trial of one scientific value over all nuisance parameters (ISO-1 to ISO-5)."""
+"""Isolation plots: each point is the best trial of a scientific value over all nuisance parameters (ISO-1 to ISO-5)."""
 
 import math
 from collections.abc import Sequence

@@ -97,7 +97,7 @@ def step_histogram(study: StudyRecord) -> StepHistogram | None:
 
 
 def length_of(study: StudyRecord, trial: TrialRecord) -> int | None:
-    """Return how many steps a trial was to train: as it says, as its parameter says, as the study says, else its last."""
+    """Return how many steps a trial was to train, by its own word, its parameter's or the study's; else its last."""
     if trial.max_steps is not None:
         return trial.max_steps
     for h in study.spec.hyperparameters:

@@ -1,0 +1,227 @@
+"""What a report says, as values: the HTML page and the terminal's text are two ways to write the same."""
+
+import json
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tuning_cli.reading.places import to_yaml
+from tuning_cli.report.figures.axis import name_of, text_of
+from tuning_contract.environment import ParameterValue, parameters_json
+from tuning_operator.api.findings import OK, UNKNOWN, Finding, Severity
+from tuning_operator.api.hyperparameters import Hyperparameter, Role
+from tuning_operator.playbook.analysis import Analysis
+from tuning_operator.playbook.arms import Arm, arms, is_infeasible, is_lost, whole
+from tuning_operator.playbook.records import Purpose, State, StudyRecord, TrialRecord
+from tuning_operator.search.space import fixed_value, is_range, is_searched
+
+WEIGHT: Final = {Severity.BLOCK: 0, Severity.WARN: 1, Severity.INFO: 2}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One trial in the table."""
+
+    trial: str
+    state: str
+    reason: str
+    purpose: str
+    arm: str
+    value: float | None
+    parameters: tuple[str, ...]
+    """In the order of `Report.columns`; empty where the hyperparameter does not exist."""
+    is_best: bool
+    evaluations: int
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train the winner again."""
+
+    trial: str
+    parameters: str
+    """The JSON text that the container receives."""
+    command: str
+    """For a shell."""
+    is_conclusion: bool
+    """Whether the conclusion is allowed; else it is only the best trial so far."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that is written, in the order in which it is read."""
+
+    study: StudyRecord
+    analysis: Analysis
+    noteworthy: tuple[Finding, ...]
+    """What a person must see, the most important first."""
+    checklist: tuple[Finding, ...]
+    """Everything, what has passed and what is unknown too."""
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    not_tested: tuple[str, ...]
+    recipe: Recipe | None
+    next_yaml: str | None
+
+    @property
+    def question(self) -> str:
+        """What the study is to answer."""
+        goal = self.study.spec.goal
+        return goal.question if goal is not None else "The study states no goal."
+
+    @property
+    def counts(self) -> str:
+        """How many of the checks have passed, say something, or could not be made."""
+        passed = sum(f.verdict == OK for f in self.checklist)
+        unknown = sum(f.verdict == UNKNOWN for f in self.checklist)
+        return f"{passed} passed, {len(self.checklist) - passed - unknown} with something to say, {unknown} unknown"
+
+
+def report_of(study: StudyRecord, analysis: Analysis) -> Report:
+    """Return the report of a study."""
+    noteworthy = sorted(
+        (f for f in analysis.findings if f.severity is not Severity.INFO or f.verdict not in (OK, UNKNOWN)),
+        key=lambda f: WEIGHT[f.severity],
+    )
+    columns = tuple(dict.fromkeys(h.parameter_name for h in study.spec.hyperparameters if is_searched(h)))
+    proposal = analysis.next_study
+    return Report(
+        study=study,
+        analysis=analysis,
+        noteworthy=tuple(noteworthy),
+        checklist=analysis.findings,
+        columns=columns,
+        rows=_rows(study, columns),
+        not_tested=tuple(not_tested(study)),
+        recipe=recipe_of(study, analysis),
+        next_yaml=None if proposal is None or proposal.manifest is None else to_yaml(proposal.manifest),
+    )
+
+
+def winning_arm(study: StudyRecord, analysis: Analysis) -> Arm | None:
+    """Return the arm that the conclusion names; the whole study where nothing is scientific; None without a winner."""
+    winner = analysis.conclusion.winner
+    if winner is None:
+        return None
+    for arm in arms(study):
+        if arm.scientific and all(winner.get(name) == value for name, value in arm.scientific.items()):
+            return arm
+    return whole(study)
+
+
+def recipe_of(study: StudyRecord, analysis: Analysis) -> Recipe | None:
+    """Return the best trial of the winner; of the whole study where there is none; None where no trial has a result."""
+    arm = winning_arm(study, analysis)
+    best = (arm or whole(study)).best
+    if best is None:
+        return None
+    text = parameters_json(best.parameters)
+    return Recipe(best.name, text, _command(study, best, text), is_conclusion=arm is not None)
+
+
+def not_tested(study: StudyRecord) -> list[str]:
+    """Return what the conclusion holds for and no further, a sentence each (playbook: fixed hyperparameters)."""
+    said = []
+    for h in study.spec.hyperparameters:
+        if h.role is Role.FIXED:
+            why = f" ({h.fixed_reason})" if h.fixed_reason else ""
+            said.append(f"{h.name} was {text_of(fixed_value(h))} throughout{why}: nothing is known of other values.")
+        elif is_range(h):
+            said.append(f"{h.name} was searched from {h.low:.6g} to {h.high:.6g}{_condition(h)}, and not beyond.")
+        else:
+            said.append(f"{h.name} had the values {', '.join(h.values or [])}{_condition(h)}, and no others.")
+    empty = [name_of(arm.scientific) for arm in arms(study) if arm.scientific and not arm.trials]
+    said += [f"{name} has no trial." for name in empty]
+    if not any(t.purpose is Purpose.RETRAIN for t in study.trials):
+        said.append("No trial was trained again with another seed: the luck of single runs is in every figure.")
+    return said + _uncounted(study)
+
+
+def _uncounted(study: StudyRecord) -> list[str]:
+    kinds = (
+        ("lost to the infrastructure", [t for t in study.trials if is_lost(t)]),
+        (
+            "failed by an error of their own",
+            [t for t in study.trials if t.state is State.FAILED and not is_lost(t) and not is_infeasible(study, t)],
+        ),
+        ("still running", [t for t in study.trials if t.state is State.RUNNING]),
+    )
+    return [
+        f"{len(trials)} of {len(study.trials)} trials were {what} and do not count." for what, trials in kinds if trials
+    ]
+
+
+def _condition(h: Hyperparameter) -> str:
+    return f", where {h.when.name} is {' or '.join(h.when.values)}" if h.when is not None else ""
+
+
+def _rows(study: StudyRecord, columns: Sequence[str]) -> tuple[Row, ...]:
+    """Return the trials, the best results first, then those without one in their order."""
+    best = whole(study).best
+    ordered = sorted(study.trials, key=lambda t: (not math.isfinite(study.loss(t)), _or_zero(study.loss(t)), t.index))
+    return tuple(_row(study, t, columns, best) for t in ordered)
+
+
+def _row(study: StudyRecord, trial: TrialRecord, columns: Sequence[str], best: TrialRecord | None) -> Row:
+    loss = study.loss(trial)
+    scientific = {
+        h.parameter_name: trial.assignment[h.name]
+        for h in study.spec.hyperparameters
+        if h.role is Role.SCIENTIFIC and h.name in trial.assignment
+    }
+    return Row(
+        trial=trial.name,
+        state=trial.state.value,
+        reason=trial.reason or (trial.stopped_by or ""),
+        purpose=trial.purpose.value,
+        arm=name_of(scientific),
+        value=study.shown(loss) if math.isfinite(loss) else None,
+        parameters=tuple(_cell(trial.parameters, name) for name in columns),
+        is_best=best is not None and trial.name == best.name,
+        evaluations=len(trial.curve),
+    )
+
+
+def _cell(parameters: Mapping[str, ParameterValue], name: str) -> str:
+    return text_of(parameters[name]) if name in parameters else ""
+
+
+def _or_zero(value: float) -> float:
+    return value if math.isfinite(value) else 0.0
+
+
+def _command(study: StudyRecord, trial: TrialRecord, text: str) -> str:
+    """Return a shell command that trains with these parameters in the study's image."""
+    container = _container(study)
+    seed = "" if trial.seed is None else f" -e TUNING_SEED={trial.seed}"
+    parameters = shlex.quote(f"TUNING_PARAMETERS={text}")
+    words = [*map(str, container.get("command") or ()), *map(str, container.get("args") or ())]
+    image = str(container.get("image") or "TRAINER_IMAGE")
+    return f"docker run --rm -e {parameters}{seed} {shlex.quote(image)} {shlex.join(words)}".rstrip()
+
+
+def _container(study: StudyRecord) -> Mapping[str, Any]:
+    containers = study.spec.trial.template.spec.get("containers") or [{}]
+    named = [c for c in containers if c.get("name") == study.spec.trial.container]
+    return dict((named or containers)[0])
+
+
+def evidence_of(finding: Finding) -> list[str]:
+    """Return what a finding rests on, a line each."""
+    lines = [f"{name} = {value:.5g}" for name, value in finding.evidence.numbers.items()]
+    lines += [f"{t.name} = {t.value:.5g} ({t.origin})" for t in finding.evidence.thresholds]
+    return lines
+
+
+def where(finding: Finding) -> str:
+    """Return what a finding is about: parameter, side and arm."""
+    parts = [finding.parameter or "", finding.side.value if finding.side is not None else ""]
+    return " ".join(part for part in (*parts, name_of(finding.scientific)) if part)
+
+
+def winner_text(analysis: Analysis) -> str:
+    """Return the winner for people."""
+    winner = analysis.conclusion.winner
+    return "none" if winner is None else name_of(winner) or json.dumps(winner)

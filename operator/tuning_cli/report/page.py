@@ -1,0 +1,153 @@
+"""The report as one HTML file that needs nothing else: no network, no server."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from tuning_cli.report.contents import Report, evidence_of, where, winner_text
+from tuning_cli.report.drawing import (
+    Drawn,
+    draw_axis,
+    draw_best_of_n,
+    draw_best_so_far,
+    draw_curves,
+    draw_gradients,
+    draw_importance,
+    draw_isolation,
+    draw_parallel,
+    draw_steps,
+)
+from tuning_cli.report.figures.axis import axis_plots
+from tuning_cli.report.figures.curves import best_curves, curves_named
+from tuning_cli.report.figures.gradients import gradient_histogram
+from tuning_cli.report.figures.importance import importance_of
+from tuning_cli.report.figures.isolation import isolation_plots
+from tuning_cli.report.figures.parallel import parallel_coordinates
+from tuning_cli.report.figures.progress import best_of_n, best_so_far, step_histogram
+from tuning_operator.api.findings import Code, Finding
+from tuning_operator.api.study import Direction
+
+BY_CODE: Mapping[Code, Sequence[str]] = {
+    Code.OVERFITTING: ("curves",),
+    Code.STEP_VARIANCE: ("curves",),
+    Code.END_OF_TRAINING: ("curves",),
+    Code.STEP_BUDGET: ("best-steps",),
+    Code.CLIPPING: ("gradient-norms",),
+    Code.SAMPLING: ("best-of-n",),
+    Code.FAIR_COMPARISON: ("isolation-0",),
+    Code.ADOPTION: ("isolation-0",),
+    Code.ROLE: ("importance",),
+    Code.EXPLOITATION: ("best-so-far",),
+}
+"""Which pictures show what a finding is about, beside that of its parameter."""
+OF_PARAMETER = (Code.SEARCH_SPACE_EDGE, Code.INFEASIBLE, Code.SAMPLING, Code.INSTABILITY)
+BY_CURVES = (Code.INSTABILITY, Code.PIPELINE_BUG, Code.WARMUP)
+MOST_CURVES = 6
+
+
+@dataclass(frozen=True)
+class Card:
+    """One finding on the page."""
+
+    finding: Finding
+    where: str
+    evidence: Sequence[str]
+    figures: Sequence[Drawn]
+    """Those that stand below it: each picture below the first finding that it shows."""
+    links: Sequence[Drawn]
+    """Those that stand elsewhere."""
+
+
+def html_report(report: Report) -> str:
+    """Return the page."""
+    figures = {each.id: each for each in figures_of(report)}
+    cards, placed = _cards(report, figures)
+    rest = [each for ident, each in figures.items() if ident not in placed]
+    return _template().render(
+        report=report,
+        study=report.study,
+        spec=report.study.spec,
+        conclusion=report.analysis.conclusion,
+        proposal=report.analysis.next_study,
+        winner=winner_text(report.analysis),
+        cards=cards,
+        checklist=[(f, where(f)) for f in report.checklist],
+        rest=rest,
+        figures=Markup(_script_safe(json.dumps({i: json.loads(f.figure) for i, f in _all(cards, rest)}))),  # noqa: S704
+        plotly=Markup(get_plotlyjs()),  # noqa: S704 - the library itself
+    )
+
+
+def figures_of(report: Report) -> list[Drawn]:
+    """Return all pictures that the study has data for."""
+    study, metric = report.study, report.study.spec.objective.metric
+    maximize = study.spec.objective.direction is Direction.MAXIMIZE
+    drawn = [draw_isolation(plot, metric, i) for i, plot in enumerate(isolation_plots(study))]
+    plots = [plot for plot in axis_plots(study, report.checklist) if plot.series]
+    drawn += [draw_axis(plot, metric, maximize=maximize) for plot in plots]
+    if curves := best_curves(study):
+        drawn.append(draw_curves(curves, metric, "curves", "Training curves of the best trials"))
+    if parallel := parallel_coordinates(study):
+        drawn.append(draw_parallel(parallel, metric))
+    if courses := best_so_far(study):
+        drawn.append(draw_best_so_far(courses, metric))
+    if luck := best_of_n(study):
+        drawn.append(draw_best_of_n(luck, metric))
+    if importance := importance_of(report.checklist):
+        drawn.append(draw_importance(importance))
+    if steps := step_histogram(study):
+        drawn.append(draw_steps(steps))
+    if gradients := gradient_histogram(study):
+        drawn.append(draw_gradients(gradients))
+    return drawn
+
+
+def _cards(report: Report, figures: dict[str, Drawn]) -> tuple[list[Card], set[str]]:
+    cards: list[Card] = []
+    placed: set[str] = set()
+    for number, finding in enumerate(report.noteworthy):
+        own = _own_curves(report, finding, number)
+        wanted = [figures[i] for i in _wanted(report, finding) if i in figures]
+        fresh = [f for f in wanted if f.id not in placed]
+        placed |= {f.id for f in fresh}
+        links = [f for f in wanted if f not in fresh]
+        cards.append(Card(finding, where(finding), evidence_of(finding), [*fresh, *own], links))
+    return cards, placed
+
+
+def _wanted(report: Report, finding: Finding) -> list[str]:
+    """Return the pictures that show what a finding is about."""
+    names = [h.name for h in report.study.spec.hyperparameters if h.parameter_name == finding.parameter]
+    of_parameter = [f"axis-{name}" for name in names] if finding.code in OF_PARAMETER else []
+    return of_parameter + list(BY_CODE.get(finding.code, ()))
+
+
+def _own_curves(report: Report, finding: Finding, number: int) -> list[Drawn]:
+    """Return the curves of the trials that a finding names, where it is about single trials."""
+    if finding.code not in BY_CURVES:
+        return []
+    curves = curves_named(report.study, finding.evidence.trials[:MOST_CURVES])
+    metric = report.study.spec.objective.metric
+    return [draw_curves(curves, metric, f"finding-{number}", "The trials that show it")] if curves else []
+
+
+def _all(cards: Sequence[Card], rest: Sequence[Drawn]) -> list[tuple[str, Drawn]]:
+    return [(f.id, f) for f in (*(f for card in cards for f in card.figures), *rest)]
+
+
+def _script_safe(text: str) -> str:
+    """Return JSON that cannot end the script element that it stands in."""
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    text = files("tuning_cli.report").joinpath("page.html.j2").read_text(encoding="utf-8")
+    return environment.from_string(text)
