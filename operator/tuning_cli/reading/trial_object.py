@@ -93,7 +93,7 @@ def trial_from_object(
     parameters = {
         name: parameter(value, f"parameters.{name}") for name, value in required(data, "parameters", an_object).items()
     }
-    curve = curve_of(optional(data, "curve", a_list) or (), spec.objective.metric)
+    curve = curve_of(_points(data.get("curve")), spec.objective.metric)
     stated = optional(data, "index", integer)
     return TrialRecord(
         name=required(data, "name", a_name),
@@ -160,6 +160,17 @@ def curve_of(points: Sequence[Any], objective: str) -> Curve:
         tuple(step for step, _ in evaluations),
         {name: tuple(metrics.get(name, math.nan) for _, metrics in evaluations) for name in names},
     )
+
+
+def _points(curve: object) -> Sequence[Any]:
+    """Return a curve's points; it may also stand as in a TuningTrial's status: `{"columns": […], "rows": [[…], …]}`."""
+    if curve is None:
+        return ()
+    if not isinstance(curve, dict):
+        return a_list(curve, "curve")
+    columns = required(curve, "columns", lambda value, _: a_list(value, "curve.columns"))
+    rows = required(curve, "rows", lambda value, _: a_list(value, "curve.rows"))
+    return [dict(zip(columns, a_list(row, f"curve.rows[{i}]"), strict=False)) for i, row in enumerate(rows)]
 
 
 def _step(values: Mapping[str, Any], i: int, before: int | None) -> int:

@@ -39,6 +39,8 @@ class Drawn:
     caption: str
     figure: str
     """Plotly's JSON."""
+    wide: bool = False
+    """Whether it needs the page's whole width."""
 
 
 def draw_axis(plot: AxisPlot, objective: str, *, maximize: bool) -> Drawn:
@@ -63,7 +65,8 @@ def draw_axis(plot: AxisPlot, objective: str, *, maximize: bool) -> Drawn:
     _mark_ends(figure, plot)
     said = "; ".join(f"{e.arm + ': ' if e.arm else ''}{e.verdict} ({e.side.value})" for e in plot.edges)
     caption = (
-        "Each point is a trial; the best of each arm are larger. Dashed lines are the ends of the range"
+        "Each point is a trial; the best of each arm are larger"
+        + ("" if plot.scale is None else ". Dashed lines are the ends of the range")
         + (", crosses on the rim are infeasible trials" if _has(plot, Mark.INFEASIBLE) else "")
         + (f". Edges: {said}." if said else ".")
     )
@@ -103,7 +106,9 @@ def draw_isolation(plot: IsolationPlot, objective: str, number: int) -> Drawn:
     )
     figure.update_layout(_layout(plot.title, objective, False))
     if plot.scale is Scale.LOG:
-        figure.update_xaxes(type="log")
+        figure.update_xaxes(type="log", tickformat="~g")
+    if plot.scale is None:
+        figure.update_xaxes(range=[-0.5, len(known) - 0.5])
     empty = [p.label for p in plot.points if p.value is None]
     caption = (
         "Each point is the best trial over all nuisance hyperparameters; hollow: the best of fewer than three. The "
@@ -138,7 +143,7 @@ def draw_curves(series: Sequence[CurveSeries], objective: str, ident: str, title
     everything = [v for s in series for v in (*s.objective, *s.train_loss) if v is not None]
     figure.update_layout(_layout("step", "", _is_wide(everything)))
     caption = f"Solid: {objective}. Dotted: the training loss."
-    return _drawn(ident, title, caption, figure)
+    return _drawn(ident, title, caption, figure, wide=True)
 
 
 def draw_best_so_far(series: Sequence[BestSoFar], objective: str) -> Drawn:
@@ -236,7 +241,7 @@ def draw_gradients(histogram: GradientHistogram) -> Drawn:
         )
     )
     figure.update_layout(_layout("gradient norm before clipping", "steps", False))
-    figure.update_xaxes(type="log")
+    figure.update_xaxes(type="log", tickformat="~g")
     _vertical(figure, histogram.percentile, COLOURS[1], "90th percentile", log=True, dash="dash")
     if histogram.clipped_at is not None:
         _vertical(figure, histogram.clipped_at, BAD, f"clipped at {histogram.clipped_at:.3g}", log=True, dash="solid")
@@ -259,6 +264,7 @@ def draw_importance(importance: Sequence[Importance]) -> Drawn:
             )
         )
     figure.update_layout(_layout("share of the variance", "", False), barmode="group")
+    figure.update_layout(height=min(HEIGHT, 140 + 34 * len(importance)))
     figure.update_xaxes(tickformat=".0%")
     figure.update_yaxes(autorange="reversed")
     caption = "How much of the results' variance a quadratic fit loses without the hyperparameter."
@@ -280,10 +286,13 @@ def draw_parallel(picture: ParallelCoordinates, objective: str) -> Drawn:
         f"{_escaped(a.name)}<br><span style='font-size:10px'>{_escaped(a.low)} … {_escaped(a.high)}</span>"
         for a in picture.axes
     ]
-    figure.update_xaxes(tickvals=list(range(len(names))), ticktext=names, showgrid=True)
+    names.append(f"{_escaped(objective)}<br><span style='font-size:10px'>worst … best</span>")
+    figure.update_xaxes(tickvals=list(range(len(names))), ticktext=names, showgrid=True, tickangle=0)
     figure.update_yaxes(range=[-0.03, 1.03], tickvals=[0, 1], ticktext=["low", "high"])
-    caption = "Each line is a trial; hyperparameters on their scales, from the low end to the high one."
-    return _drawn("parallel-coordinates", "Parallel coordinates", caption, figure)
+    caption = (
+        "Each line is a trial through its hyperparameters, on their scales, to the rank of its result: the best above."
+    )
+    return _drawn("parallel-coordinates", "Parallel coordinates", caption, figure, wide=True)
 
 
 def _lines(picture: ParallelCoordinates, lines: Sequence[Line], name: str, colour: str, objective: str) -> go.Scatter:
@@ -294,10 +303,15 @@ def _lines(picture: ParallelCoordinates, lines: Sequence[Line], name: str, colou
         result = "infeasible" if line.objective is None else f"{objective} {line.objective:.5g}"
         for i, axis in enumerate(picture.axes):
             value = line.values[i]
+            if value is None:
+                continue  # the line goes straight on to the next hyperparameter that the trial has
             x.append(i)
             y.append(line.positions[i])
-            said = "-" if value is None else text_of(value)
-            text.append(_escaped(f"{line.trial}: {result}") + f"<br>{_escaped(axis.name)} = {_escaped(said)}")
+            text.append(_escaped(f"{line.trial}: {result}") + f"<br>{_escaped(axis.name)} = {_escaped(text_of(value))}")
+        if line.quality is not None:
+            x.append(len(picture.axes))
+            y.append(line.quality)
+            text.append(_escaped(f"{line.trial}: {result}"))
         x.append(None)
         y.append(None)
         text.append("")
@@ -347,7 +361,8 @@ def _x_axis(plot: AxisPlot) -> dict[str, Any]:
         order = [_escaped(text_of(v)) for v in plot.values]
         return {"type": "category", "categoryorder": "array", "categoryarray": order}
     if plot.scale is Scale.LOG:
-        return {"type": "log"}
+        decades = math.log10(plot.high / plot.low) if plot.low and plot.high else 0
+        return {"type": "log", "tickformat": "~g"} | ({"dtick": 1} if decades >= 2 else {})
     if plot.scale is Scale.LINEAR:
         return {}
     distances = [k * 10.0**-e for e in range(8) for k in (5, 2, 1)]
@@ -365,6 +380,15 @@ def _mark_ends(figure: go.Figure, plot: AxisPlot) -> None:
         place = plot.low if edge.side is Side.LOW else plot.high
         figure.add_vline(x=_x(plot, place), line_width=3, line_color=colour, opacity=0.6)
         _mark_new_limit(figure, plot, edge)
+    _mark_cuts(figure, plot)
+
+
+def _mark_cuts(figure: go.Figure, plot: AxisPlot) -> None:
+    for cut in plot.cuts:
+        if plot.scale is not Scale.LOG or cut.at > 0:
+            side = "below" if cut.side is Side.LOW else "above"
+            text = f"infeasible {side} {cut.at:.3g}"
+            _vertical(figure, _x(plot, cut.at), BAD, text, log=plot.scale is not Scale.LINEAR)
 
 
 def _mark_new_limit(figure: go.Figure, plot: AxisPlot, edge: Edge) -> None:
@@ -372,11 +396,6 @@ def _mark_new_limit(figure: go.Figure, plot: AxisPlot, edge: Edge) -> None:
         return
     if plot.scale is Scale.REVERSE_LOG and edge.new_limit >= 1:
         return
-    _line_at(figure, plot, edge)
-
-
-def _line_at(figure: go.Figure, plot: AxisPlot, edge: Edge) -> None:
-    assert edge.new_limit is not None
     text = f"widen to {edge.new_limit:.3g}"
     _vertical(figure, _x(plot, edge.new_limit), COLOURS[1], text, log=plot.scale is not Scale.LINEAR)
 
@@ -428,7 +447,7 @@ def _below(interval: tuple[float, float] | None, value: float | None) -> float:
 
 
 def _layout(x: str, y: str, log: bool) -> dict[str, Any]:
-    axis: Mapping[str, Any] = {"zeroline": False, "automargin": True}
+    axis: Mapping[str, Any] = {"zeroline": False, "automargin": True, "exponentformat": "power"}
     return {
         "template": "none",
         "height": HEIGHT,
@@ -436,7 +455,7 @@ def _layout(x: str, y: str, log: bool) -> dict[str, Any]:
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "xaxis": {**axis, "title": {"text": _escaped(x)}},
-        "yaxis": {**axis, "title": {"text": _escaped(y)}} | ({"type": "log"} if log else {}),
+        "yaxis": {**axis, "title": {"text": _escaped(y)}} | ({"type": "log", "tickformat": "~g"} if log else {}),
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         "hovermode": "closest",
     }
@@ -452,7 +471,7 @@ def _faint(colour: str) -> str:
     return f"rgba({red},{green},{blue},0.18)"
 
 
-def _drawn(ident: str, title: str, caption: str, figure: go.Figure) -> Drawn:
+def _drawn(ident: str, title: str, caption: str, figure: go.Figure, *, wide: bool = False) -> Drawn:
     data = json.loads(figure.to_json())
     data["layout"].pop("template", None)
-    return Drawn(ident, title, caption, json.dumps(data))
+    return Drawn(ident, title, caption, json.dumps(data), wide)

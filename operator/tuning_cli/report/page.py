@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
@@ -30,7 +31,9 @@ from tuning_cli.report.figures.importance import importance_of
 from tuning_cli.report.figures.isolation import isolation_plots
 from tuning_cli.report.figures.parallel import parallel_coordinates
 from tuning_cli.report.figures.progress import best_of_n, best_so_far, step_histogram
+from tuning_contract.environment import parameter_text
 from tuning_operator.api.findings import Code, Finding
+from tuning_operator.api.hyperparameters import Hyperparameter
 from tuning_operator.api.study import Direction
 
 BY_CODE: Mapping[Code, Sequence[str]] = {
@@ -123,9 +126,18 @@ def _cards(report: Report, figures: dict[str, Drawn]) -> tuple[list[Card], set[s
 
 def _wanted(report: Report, finding: Finding) -> list[str]:
     """Return the pictures that show what a finding is about."""
-    names = [h.name for h in report.study.spec.hyperparameters if h.parameter_name == finding.parameter]
+    names = [
+        h.name
+        for h in report.study.spec.hyperparameters
+        if h.parameter_name == finding.parameter and _exists_in(h, finding.scientific)
+    ]
     of_parameter = [f"axis-{name}" for name in names] if finding.code in OF_PARAMETER else []
     return of_parameter + list(BY_CODE.get(finding.code, ()))
+
+
+def _exists_in(h: Hyperparameter, scientific: Mapping[str, Any]) -> bool:
+    """Whether a hyperparameter can exist in an arm; by the one condition that tells hyperparameters of a name apart."""
+    return h.when is None or h.when.name not in scientific or parameter_text(scientific[h.when.name]) in h.when.values
 
 
 def _own_curves(report: Report, finding: Finding, number: int) -> list[Drawn]:

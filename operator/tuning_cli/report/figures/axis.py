@@ -54,6 +54,14 @@ class Edge:
 
 
 @dataclass(frozen=True)
+class Cut:
+    """A value beyond which most trials are infeasible (INF-2)."""
+
+    side: Side | None
+    at: float
+
+
+@dataclass(frozen=True)
 class AxisPlot:
     """The objective against one hyperparameter, a series for each arm that has it."""
 
@@ -68,6 +76,7 @@ class AxisPlot:
     """Of a list, in its order."""
     series: tuple[AxisSeries, ...]
     edges: tuple[Edge, ...] = ()
+    cuts: tuple[Cut, ...] = ()
 
 
 def axis_plots(study: StudyRecord, findings: Sequence[Finding] = ()) -> tuple[AxisPlot, ...]:
@@ -95,6 +104,7 @@ def _is_arm(hyperparameter: Hyperparameter, sides: Sequence[Arm]) -> bool:
 
 def _plot(study: StudyRecord, h: Hyperparameter, sides: Sequence[Arm], findings: Sequence[Finding]) -> AxisPlot:
     series = [AxisSeries(name_of(arm.scientific), _points(study, h, arm)) for arm in sides]
+    about = _about(h, series, findings)
     return AxisPlot(
         name=h.name,
         parameter=h.parameter_name,
@@ -103,7 +113,8 @@ def _plot(study: StudyRecord, h: Hyperparameter, sides: Sequence[Arm], findings:
         high=h.high,
         values=tuple(values_of(h)) if h.type.is_list else (),
         series=tuple(each for each in series if each.points),
-        edges=tuple(_edges(h, series, findings)),
+        edges=tuple(_edges(about)),
+        cuts=tuple(Cut(f.side, f.cut) for f in about if f.code is Code.INFEASIBLE and f.cut is not None),
     )
 
 
@@ -126,13 +137,19 @@ def _value(study: StudyRecord, trial: TrialRecord, mark: Mark) -> float | None:
     return study.shown(loss) if mark is not Mark.INFEASIBLE and math.isfinite(loss) else None
 
 
-def _edges(h: Hyperparameter, series: Sequence[AxisSeries], findings: Sequence[Finding]) -> list[Edge]:
+def _about(h: Hyperparameter, series: Sequence[AxisSeries], findings: Sequence[Finding]) -> list[Finding]:
+    """Return the findings about a hyperparameter: those of its parameter, in arms that have it."""
     arms_with_points = {each.arm for each in series if each.points}
     return [
-        Edge(f.side, f.verdict, name_of(f.scientific), f.new_limit)
+        f
         for f in findings
-        if f.code is Code.SEARCH_SPACE_EDGE
-        and f.side is not None
-        and f.parameter == h.parameter_name
-        and (not f.scientific or name_of(f.scientific) in arms_with_points)
+        if f.parameter == h.parameter_name and (not f.scientific or name_of(f.scientific) in arms_with_points)
+    ]
+
+
+def _edges(about: Sequence[Finding]) -> list[Edge]:
+    return [
+        Edge(f.side, f.verdict, name_of(f.scientific), f.new_limit)
+        for f in about
+        if f.code is Code.SEARCH_SPACE_EDGE and f.side is not None
     ]

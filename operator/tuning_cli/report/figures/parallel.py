@@ -5,7 +5,7 @@ from typing import Final
 
 from tuning_contract.environment import ParameterValue
 from tuning_operator.api.hyperparameters import Hyperparameter
-from tuning_operator.playbook.arms import Arm, position, whole
+from tuning_operator.playbook.arms import position, whole
 from tuning_operator.playbook.records import StudyRecord, TrialRecord
 from tuning_operator.search.space import is_range, is_searched, unit_of
 
@@ -14,7 +14,7 @@ MOST_LINES: Final = 200
 
 @dataclass(frozen=True)
 class Axis:
-    """One hyperparameter, drawn from 0 at the bottom to 1 at the top on its scale."""
+    """One parameter, drawn from 0 at the bottom to 1 at the top on its scale."""
 
     name: str
     low: str
@@ -43,30 +43,39 @@ class ParallelCoordinates:
 
 
 def parallel_coordinates(study: StudyRecord) -> ParallelCoordinates | None:
-    """Return the picture; None below two searched hyperparameters or two trials."""
+    """Return the picture; None below two searched parameters or two trials.
+
+    Hyperparameters that share a parameter under different conditions share an axis, each on its own range.
+    """
     searched = [h for h in study.spec.hyperparameters if is_searched(h)]
+    axes: dict[str, list[Hyperparameter]] = {}
+    for h in searched:
+        axes.setdefault(h.parameter_name, []).append(h)
     arm = whole(study)
-    if len(searched) < 2 or len(arm.feasible) < 2:
+    if len(axes) < 2 or len(arm.feasible) < 2:
         return None
     feasible, infeasible = arm.feasible[:MOST_LINES], arm.infeasible[: MOST_LINES // 2]
     last = max(len(feasible) - 1, 1)
-    lines = [_line(study, searched, t, 1 - rank / last) for rank, t in enumerate(feasible)]
-    lines += [_line(study, searched, t, None) for t in infeasible]
-    return ParallelCoordinates(tuple(_axis(arm, h) for h in searched), tuple(lines))
+    lines = [_line(study, list(axes.values()), t, 1 - rank / last) for rank, t in enumerate(feasible)]
+    lines += [_line(study, list(axes.values()), t, None) for t in infeasible]
+    return ParallelCoordinates(tuple(_axis(name, own) for name, own in axes.items()), tuple(lines))
 
 
-def _axis(arm: Arm, h: Hyperparameter) -> Axis:
-    if is_range(h):
-        return Axis(h.name, f"{h.low:.4g}", f"{h.high:.4g}")
-    values = h.values or [""]
-    return Axis(h.name, values[0], values[-1])
+def _axis(name: str, own: list[Hyperparameter]) -> Axis:
+    if len({(h.low, h.high, tuple(h.values or ())) for h in own}) > 1:
+        return Axis(name, "low", "high")
+    if is_range(own[0]):
+        return Axis(name, f"{own[0].low:.4g}", f"{own[0].high:.4g}")
+    values = own[0].values or [""]
+    return Axis(name, values[0], values[-1])
 
 
-def _line(study: StudyRecord, searched: list[Hyperparameter], trial: TrialRecord, quality: float | None) -> Line:
+def _line(study: StudyRecord, axes: list[list[Hyperparameter]], trial: TrialRecord, quality: float | None) -> Line:
+    existing = [next((h for h in own if h.name in trial.assignment), None) for own in axes]
     return Line(
         trial=trial.name,
-        positions=tuple(_position(h, trial) for h in searched),
-        values=tuple(trial.assignment.get(h.name) for h in searched),
+        positions=tuple(None if h is None else _position(h, trial) for h in existing),
+        values=tuple(None if h is None else trial.assignment[h.name] for h in existing),
         quality=quality,
         objective=None if quality is None else study.shown(study.loss(trial)),
     )
@@ -76,8 +85,7 @@ def _position(h: Hyperparameter, trial: TrialRecord) -> float | None:
     if is_range(h):
         u = position(h, trial)
         return None if u is None else min(max(u, 0.0), 1.0)
-    value = trial.assignment.get(h.name)
     try:
-        return None if value is None else unit_of(h, value)
+        return unit_of(h, trial.assignment[h.name])
     except ValueError:
         return None

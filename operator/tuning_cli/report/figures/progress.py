@@ -8,10 +8,9 @@ import numpy as np
 
 from tuning_cli.report.figures.axis import name_of
 from tuning_cli.report.figures.curves import best_step
-from tuning_operator.api.hyperparameters import Meaning
 from tuning_operator.playbook.arms import arms
-from tuning_operator.playbook.meaning import meaning_of
-from tuning_operator.playbook.records import StudyRecord, TrialRecord
+from tuning_operator.playbook.records import StudyRecord
+from tuning_operator.playbook.run_length import run_length
 
 DRAWS: Final = 1000
 QUANTILES: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -85,7 +84,7 @@ def step_histogram(study: StudyRecord) -> StepHistogram | None:
     best = [t for arm in arms(study) for t in arm.feasible[: max(5, math.ceil(len(arm.feasible) / 4))]]
     found = []
     for trial in best:
-        step, length = best_step(study, trial), length_of(study, trial)
+        step, length = best_step(study, trial), run_length(study, trial)
         if step is not None and length and len(trial.curve) > 1:
             found.append((min(step / length, 1.0), trial.name))
     if not found:
@@ -94,18 +93,3 @@ def step_histogram(study: StudyRecord) -> StepHistogram | None:
     for fraction, _ in found:
         counts[min(int(fraction * BINS), BINS - 1)] += 1
     return StepHistogram(tuple(f for f, _ in found), tuple(n for _, n in found), tuple(counts))
-
-
-def length_of(study: StudyRecord, trial: TrialRecord) -> int | None:
-    """Return how many steps a trial was to train, by its own word, its parameter's or the study's; else its last."""
-    if trial.max_steps is not None:
-        return trial.max_steps
-    for h in study.spec.hyperparameters:
-        value = trial.assignment.get(h.name)
-        if (
-            meaning_of(h) is Meaning.MAX_STEPS
-            and isinstance(value, int | float)
-            and value >= max(trial.curve.steps, default=1)
-        ):
-            return int(value)
-    return study.spec.training.max_steps or (trial.curve.steps[-1] if len(trial.curve) else None)
