@@ -70,6 +70,22 @@ def broken_rules(data: Any, schema: Schema, path: Path = ()) -> Iterator[tuple[P
             yield from broken_rules(value, schema.get("items", {}), (*path, index))
 
 
+def duplicates(data: Any, schema: Schema, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Yield what stands twice in a list whose items must differ: whole, or in the fields that are its keys."""
+    if isinstance(data, Mapping):
+        for name, child in schema.get("properties", {}).items():
+            yield from duplicates(data.get(name), child, (*path, name))
+    elif isinstance(data, list):
+        kind, keys = schema.get("x-kubernetes-list-type"), schema.get("x-kubernetes-list-map-keys", ())
+        told = [[item.get(k) for k in keys] if kind == "map" else item for item in data]
+        for index, value in enumerate(told):
+            if kind in ("set", "map") and value in told[:index]:
+                text = ", ".join(map(str, value)) if kind == "map" else str(value)
+                yield (*path, index), f"{text} is there twice"
+        for index, value in enumerate(data):
+            yield from duplicates(value, schema.get("items", {}), (*path, index))
+
+
 def _holds(rule: str, data: Any) -> bool:
     # A rule that cannot be evaluated is broken, for the API server as well.
     return _evaluated(rule, data) is True

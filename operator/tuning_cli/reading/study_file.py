@@ -1,6 +1,7 @@
 """study.yaml: a TuningStudy, checked as the API server and the operator would check it."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 
 from tuning_cli.problems import InputError, Problem, Warnings, shown
 from tuning_cli.reading.places import Document, read_yaml
-from tuning_cli.reading.schema import broken_rules, study_schema, unknown_fields, with_defaults
+from tuning_cli.reading.schema import broken_rules, duplicates, study_schema, unknown_fields, with_defaults
 from tuning_operator.api.base import API_VERSION
 from tuning_operator.api.study import TuningStudySpec
 from tuning_operator.study.acceptance import Refused, check_specification
@@ -89,7 +90,8 @@ def _checked(document: Document, manifest: Mapping[str, Any]) -> TuningStudySpec
     except (ValueError, TypeError) as error:  # a value that JSON does not have, such as a date
         raise InputError(document.problem(("spec",), f"cannot be written as JSON: {error}")) from None
     schema = study_schema()
-    broken = [*_twice(spec), *broken_rules(with_defaults(_without_nulls(manifest), schema), schema)]
+    complete = with_defaults(_without_nulls(manifest), schema)
+    broken = [*duplicates(complete, schema), *broken_rules(complete, schema)]
     if broken:
         raise InputError([document.problem(path, message) for path, message in broken])
     try:
@@ -97,16 +99,6 @@ def _checked(document: Document, manifest: Mapping[str, Any]) -> TuningStudySpec
     except Refused as refusal:
         raise InputError(document.problem(("spec",), refusal.message)) from None
     return spec
-
-
-def _twice(spec: TuningStudySpec) -> list[tuple[tuple[str | int, ...], str]]:
-    """Return the hyperparameters whose name another one has: the list is a map by name."""
-    names = [h.name for h in spec.hyperparameters]
-    return [
-        (("spec", "hyperparameters", i, "name"), f"{name} is there twice")
-        for i, name in enumerate(names)
-        if name in names[:i]
-    ]
 
 
 def _without_nulls(data: Any) -> Any:
@@ -120,13 +112,21 @@ def _problem(document: Document, error: Any) -> Problem:
     path = ("spec", *error["loc"])
     if error["type"] == "missing":
         return document.problem(path, "is missing")
-    wanted = error["msg"].removeprefix("Input should be ").removeprefix("a valid ").replace("'", '"')
     hint = (
         ": put it in quotes" if error["type"] == "string_type" and not isinstance(error["input"], dict | list) else ""
     )
-    return document.problem(path, f"must be {_article(wanted)}, not {shown(error['input'])}{hint}")
+    return document.problem(path, f"{_demand(error['msg'])}, not {shown(error['input'])}{hint}")
 
 
-def _article(wanted: str) -> str:
-    nouns = {"string": "a text", "integer": "an integer", "number": "a number", "boolean": "true or false"}
-    return nouns.get(wanted, wanted[:1].lower() + wanted[1:])
+def _demand(message: str) -> str:
+    """Return pydantic's message as the others are: what must be.
+
+    >>> _demand("Input should be a valid string"), _demand("String should have at most 8 characters")
+    ('must be a text', 'must have at most 8 characters')
+    """
+    nouns = {"string": "a text", "dictionary": "an object", "boolean": "true or false"}
+    rest = re.sub(r"^\w+ should ", "", message).replace("'", '"')
+    noun = re.fullmatch(r"be an? (?:valid )?(\w+)", rest)
+    if noun and noun[1] in nouns:
+        return f"must be {nouns[noun[1]]}"
+    return f"must {rest.replace('a valid ', 'a ').replace('a integer', 'an integer')}"

@@ -159,13 +159,20 @@ def _condition(h: Hyperparameter) -> str:
 
 def _rows(study: StudyRecord, columns: Sequence[str]) -> tuple[Row, ...]:
     """Return the trials, the best results first, then those without one in their order."""
-    best = whole(study).best
-    ordered = sorted(study.trials, key=lambda t: (not math.isfinite(study.loss(t)), _or_zero(study.loss(t)), t.index))
-    return tuple(_row(study, t, columns, best) for t in ordered)
+    arm = whole(study)
+    results = {t.name: study.loss(t) for t in study.trials if not _is_without_result(study, t)}
+    ordered = sorted(study.trials, key=lambda t: (t.name not in results, results.get(t.name, 0.0), t.index))
+    return tuple(_row(study, t, columns, arm.best, results.get(t.name)) for t in ordered)
 
 
-def _row(study: StudyRecord, trial: TrialRecord, columns: Sequence[str], best: TrialRecord | None) -> Row:
-    loss = study.loss(trial)
+def _is_without_result(study: StudyRecord, trial: TrialRecord) -> bool:
+    ended_well = trial.state in (State.SUCCEEDED, State.STOPPED) and not is_infeasible(study, trial)
+    return not ended_well or not math.isfinite(study.loss(trial))
+
+
+def _row(
+    study: StudyRecord, trial: TrialRecord, columns: Sequence[str], best: TrialRecord | None, loss: float | None
+) -> Row:
     scientific = {
         h.parameter_name: trial.assignment[h.name]
         for h in study.spec.hyperparameters
@@ -177,7 +184,7 @@ def _row(study: StudyRecord, trial: TrialRecord, columns: Sequence[str], best: T
         reason=trial.reason or (trial.stopped_by or ""),
         purpose=trial.purpose.value,
         arm=name_of(scientific),
-        value=study.shown(loss) if math.isfinite(loss) else None,
+        value=None if loss is None else study.shown(loss),
         parameters=tuple(_cell(trial.parameters, name) for name in columns),
         is_best=best is not None and trial.name == best.name,
         evaluations=len(trial.curve),
@@ -186,10 +193,6 @@ def _row(study: StudyRecord, trial: TrialRecord, columns: Sequence[str], best: T
 
 def _cell(parameters: Mapping[str, ParameterValue], name: str) -> str:
     return text_of(parameters[name]) if name in parameters else ""
-
-
-def _or_zero(value: float) -> float:
-    return value if math.isfinite(value) else 0.0
 
 
 def _command(study: StudyRecord, trial: TrialRecord, text: str) -> str:
