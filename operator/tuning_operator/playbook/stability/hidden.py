@@ -136,17 +136,28 @@ def _without_probe(study: StudyRecord, arm: Arm, best: TrialRecord, rate: float,
     if first <= study.thresholds[FIRST_EVALUATION]:
         message = f"Nothing is hidden: the first evaluation is at step {first:g} already."
         return passed(
-            study, Code.INSTABILITY, "UNS-8", message,
-            numbers={"firstEvaluation": first}, thresholds=[FIRST_EVALUATION], **where,
-        )  # fmt: skip
+            study,
+            Code.INSTABILITY,
+            "UNS-8",
+            message,
+            numbers={"firstEvaluation": first},
+            thresholds=[FIRST_EVALUATION],
+            **where,
+        )
     ratio, steps = study.thresholds[RATIO], study.thresholds[STEPS]
     return answer(
-        study, Code.INSTABILITY, "NotProbed", Severity.INFO, "UNS-9",
+        study,
+        Code.INSTABILITY,
+        "NotProbed",
+        Severity.INFO,
+        "UNS-9",
         f"The first evaluation is at step {first:g}: a loss that blows up before, and recovers, is not seen.",
         action=f"Train {steps:g} steps at {ratio * rate:g}, twice the best rate, and report the loss of every step.",
         numbers={"firstEvaluation": first, "best": rate, "probeRate": ratio * rate},
-        thresholds=(FIRST_EVALUATION, STEPS, RATIO), trials=[best], **where,
-    )  # fmt: skip
+        thresholds=(FIRST_EVALUATION, STEPS, RATIO),
+        trials=[best],
+        **where,
+    )
 
 
 def _hidden(
@@ -159,12 +170,18 @@ def _hidden(
         + (", and recovered" if found.recovered else "")
     )
     return answer(
-        study, Code.INSTABILITY, "HiddenEarly", Severity.WARN, "UNS-8",
+        study,
+        Code.INSTABILITY,
+        "HiddenEarly",
+        Severity.WARN,
+        "UNS-8",
         f"Training is unstable in its first steps, between evaluations: at {at:g} the training loss {what}.",
         action="Add a learning-rate warm-up, then gradient clipping.",
         numbers={"baseLearningRate": at, "best": best, "step": found.step, "start": found.start, "peak": found.peak},
-        thresholds=(STEPS, RATIO, FACTOR, DEVIATIONS), trials=[trial], **where,
-    )  # fmt: skip
+        thresholds=(STEPS, RATIO, FACTOR, DEVIATIONS),
+        trials=[trial],
+        **where,
+    )
 
 
 def _watched(

@@ -8,6 +8,7 @@ Source: Deep Learning Tuning Playbook, "How can optimization failures be debugge
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Final
 
 from tuning_operator.api.findings import Code, Finding, Severity
@@ -124,11 +125,11 @@ def _of_rate(study: StudyRecord, arm: Arm, learning_rate: Hyperparameter) -> Fin
         action = "Let more trials finish; if all fail, look at the infeasible trials first."
         return unknown(study, Code.INSTABILITY, "WRM-1", message, action=action, **where)
     best = feasible[0][0]
-    rising = {t.name for rate, t in feasible if rate > best and rise_of(study, t) is not None}  # UNS-6
     failed = [t for t in arm.infeasible if not is_out_of_memory(t)]
-    unstable = [(rate, t) for rate, t in feasible if t.name in rising]
-    unstable += [(rate, t) for t in failed if (rate := rate_of(learning_rate, t)) is not None]
-    stable = [rate for rate, t in feasible if t.name not in rising]
+    beyond = [(rate, t) for t in failed if (rate := rate_of(learning_rate, t)) is not None]
+    rising = _rising_at_top(study, feasible)
+    unstable = [*beyond, *rising]
+    stable = [rate for rate, t in feasible if all(t is not other for _, other in rising)]
     if not any(rate > best for rate in [*stable, *(rate for rate, _ in unstable)]):
         message = f"Whether training is unstable above {best:g} is not known: nothing was tried there."
         action = "Widen the range upwards: see SearchSpaceEdge."
@@ -139,14 +140,27 @@ def _of_rate(study: StudyRecord, arm: Arm, learning_rate: Hyperparameter) -> Fin
         return passed(
             study, Code.INSTABILITY, "UNS-1", message, numbers={"best": best}, thresholds=[CLIFF_TRIALS], **where
         )
-    beyond = [(rate, t) for rate, t in unstable if rate >= cliff.rate]
     if not is_near(cliff, study.thresholds):
         message = (
             f"Training fails from {cliff.rate:g} on, far above the best rate, {best:g}, with {cliff.between} stable "
             "trials between: it does not matter."
         )
         return passed(study, Code.INSTABILITY, "UNS-1", message, numbers=_numbers(cliff), thresholds=NEAR, **where)
-    return _suspected(study, arm, learning_rate, cliff, feasible[0][1], beyond)
+    return _suspected(
+        study, arm, learning_rate, cliff, feasible[0][1], [(r, t) for r, t in unstable if r >= cliff.rate]
+    )
+
+
+def _rising_at_top(
+    study: StudyRecord, feasible: Sequence[tuple[float, TrialRecord]]
+) -> list[tuple[float, TrialRecord]]:
+    """Return the trials of the highest rates that finished and whose loss rose (UNS-6), down to the first stable one.
+
+    Those below a stable one are no part of a cliff.
+    """
+    best = feasible[0][0]
+    above = sorted((pair for pair in feasible if pair[0] > best), key=lambda pair: pair[0], reverse=True)
+    return list(takewhile(lambda pair: rise_of(study, pair[1]) is not None, above))
 
 
 def _suspected(
@@ -178,21 +192,37 @@ def _suspected(
         message = f"No instability: although {near}, training at up to ten times that rate goes smoothly."
         action = "Look at the other hyperparameters of the trials that fail: see Infeasible."
         return answer(
-            study, Code.INSTABILITY, "NotConfirmed", Severity.INFO, "WRM-2", message,
-            action=action, numbers=_numbers(cliff), thresholds=(*NEAR, *RISE_THRESHOLDS), trials=told, **where,
-        )  # fmt: skip
+            study,
+            Code.INSTABILITY,
+            "NotConfirmed",
+            Severity.INFO,
+            "WRM-2",
+            message,
+            action=action,
+            numbers=_numbers(cliff),
+            thresholds=(*NEAR, *RISE_THRESHOLDS),
+            trials=told,
+            **where,
+        )
     notes = ["The probes failed before their loss was seen to fall: log the loss of every early step."] if told else []
     if launched and not told:
         notes = ["The probes say nothing: they were lost, or measured no train_loss at up to ten times the best rate."]
     severity = Severity.WARN if cliff.between else Severity.BLOCK
     return answer(
-        study, Code.INSTABILITY, "Suspected", severity, "WRM-1",
+        study,
+        Code.INSTABILITY,
+        "Suspected",
+        severity,
+        "WRM-1",
         f"Training may be unstable: {near}, with {cliff.between} stable trials between.",
         action=f"Train at {5 * cliff.best:g} and {10 * cliff.best:g}, with the training loss of every early step: a "
         "sudden rise after a decline means instability.",
-        numbers=_numbers(cliff) | {"baseLearningRate": cliff.rate}, thresholds=NEAR,
-        trials=[best, *(t for _, t in beyond)], notes=notes, **where,
-    )  # fmt: skip
+        numbers=_numbers(cliff) | {"baseLearningRate": cliff.rate},
+        thresholds=NEAR,
+        trials=[best, *(t for _, t in beyond)],
+        notes=notes,
+        **where,
+    )
 
 
 def _confirmed(
@@ -205,14 +235,19 @@ def _confirmed(
     rate, trial, rise = rises[0]
     verdict = kind_of(rise.step, run_length(study, trial), study.thresholds)
     return answer(
-        study, Code.INSTABILITY, verdict, Severity.BLOCK, "UNS-2",
+        study,
+        Code.INSTABILITY,
+        verdict,
+        Severity.BLOCK,
+        "UNS-2",
         f"Training is unstable above the best rate, {cliff.best:g}: at {rate:g} the training loss {rise.told}.",
         action=REMEDIES[verdict],
         numbers=_numbers(cliff)
         | {"baseLearningRate": min(cliff.rate, rate), "riseStep": rise.step, "rises": len(rises)},  # WRM-3
         thresholds=(*NEAR, PROBE_RATIO, EARLY_STEPS, EARLY_SHARE, *RISE_THRESHOLDS),
-        trials=[t for _, t, _ in rises], **where,
-    )  # fmt: skip
+        trials=[t for _, t, _ in rises],
+        **where,
+    )
 
 
 def _numbers(cliff: Cliff) -> dict[str, float]:

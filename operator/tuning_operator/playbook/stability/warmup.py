@@ -8,6 +8,7 @@ Source: Deep Learning Tuning Playbook, "How can optimization failures be debugge
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 from tuning_operator.api.findings import Code, Finding, Severity
@@ -20,9 +21,12 @@ from tuning_operator.playbook.stability.warmup_trials import Tried, tried_of
 from tuning_operator.playbook.thresholds import DEFAULTS, Origin, Threshold, Thresholds
 
 BASE_RATIO: Final = Threshold(
-    "warmupBaseRatio", 10.0, Origin.TEXT, "The base rate to warm up to, in times of the unstable one; then its square",
+    "warmupBaseRatio",
+    10.0,
+    Origin.TEXT,
+    "The base rate to warm up to, in times of the unstable one; then its square",
     low=1.0,
-)  # fmt: skip
+)
 LONGEST: Final = Threshold(
     "warmupLongest", 0.1, Origin.TEXT, "No warm-up is longer than this share of the run", high=1.0
 )
@@ -84,7 +88,7 @@ def candidates(max_steps: int, shorter: int = 0, thresholds: Thresholds = DEFAUL
         chosen.add(longest)
     while chosen and len(chosen) < LEAST_CANDIDATES:
         ordered = sorted({max(shorter, 1), *chosen} if len(chosen) == 1 else chosen)
-        gaps = [(high / low, low, high) for low, high in zip(ordered, ordered[1:], strict=False)]
+        gaps = [(high / low, low, high) for low, high in pairwise(ordered)]
         middle = round(math.sqrt(math.prod(max(gaps)[1:]))) if gaps else 0
         if middle in chosen or not shorter < middle <= longest:
             break
@@ -157,7 +161,11 @@ def _plan_told(
     first, second = planned.base_rates
     unstable = cause.evidence.numbers["baseLearningRate"]
     return answer(
-        study, Code.WARMUP, "Plan", Severity.INFO, "WRM-4",
+        study,
+        Code.WARMUP,
+        "Plan",
+        Severity.INFO,
+        "WRM-4",
         f"Training is unstable at {unstable:g}: a warm-up may give access to {first:g} and more.",
         action=f"Try warm-ups of {lengths} steps from 0 to {first:g}, each with {POST_WARMUP} times as many steps at "
         f"that rate after it; if one survives, also to {second:g}.",
@@ -171,7 +179,7 @@ def _plan_told(
         thresholds=(BASE_RATIO, LONGEST),
         notes=[*notes, f"warmup_steps: {lengths}", f"base learning rates: {first:g}, {second:g}"],
         **where,
-    )  # fmt: skip
+    )
 
 
 def _found(study: StudyRecord, tried: Tried) -> Finding:
@@ -196,20 +204,32 @@ def _found(study: StudyRecord, tried: Tried) -> Finding:
     share = choice.warmup_steps / tried.max_steps
     advice = "" if choice.verdict == "Found" else " Consider a longer run: the warm-up takes much of this one."
     return answer(
-        study, Code.WARMUP, choice.verdict, Severity.INFO, "WRM-9" if advice else "WRM-6",
+        study,
+        Code.WARMUP,
+        choice.verdict,
+        Severity.INFO,
+        "WRM-9" if advice else "WRM-6",
         f"The shortest warm-up that trains at {least:g} is {choice.warmup_steps} steps, {share:.0%} of the run.",
-        action=f"Put it before the old schedule, {choice.total_steps} steps in all, and compare with the run without it "
-        f"at the best checkpoints.{advice}",
+        action=f"Put it before the old schedule, {choice.total_steps} steps in all, and compare with the run without "
+        f"it at the best checkpoints.{advice}",
         numbers=numbers | {"warmupSteps": choice.warmup_steps, "totalSteps": choice.total_steps or math.nan},
-        thresholds=(BASE_RATIO, LONGEST, RAISE_STEPS), trials=tried.survivors(choice.warmup_steps, least), **where,
-    )  # fmt: skip
+        thresholds=(BASE_RATIO, LONGEST, RAISE_STEPS),
+        trials=tried.survivors(choice.warmup_steps, least),
+        **where,
+    )
 
 
 def _insufficient(study: StudyRecord, max_steps: int, numbers: Mapping[str, float], where: dict[str, Any]) -> Finding:
     longest = study.thresholds[LONGEST] * max_steps
     return answer(
-        study, Code.WARMUP, "Insufficient", Severity.WARN, "WRM-7",
+        study,
+        Code.WARMUP,
+        "Insufficient",
+        Severity.WARN,
+        "WRM-7",
         f"No warm-up up to {longest:g} steps, {study.thresholds[LONGEST]:.0%} of the run, makes training stable.",
         action="Clip gradients next; do not try longer warm-ups in a run of this length.",
-        numbers=numbers, thresholds=(LONGEST,), **where,
-    )  # fmt: skip
+        numbers=numbers,
+        thresholds=(LONGEST,),
+        **where,
+    )
