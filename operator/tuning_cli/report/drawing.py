@@ -15,7 +15,7 @@ from tuning_cli.report.figures.gradients import GradientHistogram
 from tuning_cli.report.figures.importance import Importance
 from tuning_cli.report.figures.isolation import IsolationPlot
 from tuning_cli.report.figures.parallel import Line, ParallelCoordinates
-from tuning_cli.report.figures.progress import BestOfN, BestSoFar, StepHistogram
+from tuning_cli.report.figures.progress import BestSoFar, Luck, StepHistogram
 from tuning_operator.api.findings import Side
 from tuning_operator.api.hyperparameters import Scale
 
@@ -104,7 +104,7 @@ def draw_isolation(plot: IsolationPlot, objective: str, number: int) -> Drawn:
             showlegend=False,
         )
     )
-    figure.update_layout(_layout(plot.title, objective, False))
+    figure.update_layout(_layout(plot.name, objective, False))
     if plot.scale is Scale.LOG:
         figure.update_xaxes(type="log", tickformat="~g")
     if plot.scale is None:
@@ -112,10 +112,10 @@ def draw_isolation(plot: IsolationPlot, objective: str, number: int) -> Drawn:
     empty = [p.label for p in plot.points if p.value is None]
     caption = (
         "Each point is the best trial over all nuisance hyperparameters; hollow: the best of fewer than three. The "
-        "interval shows in which it would lie with other luck of the search and of training."
+        "interval (95 %) shows where it would lie with other luck of the search and of training."
         + (f" Without any result: {', '.join(empty)}." if empty else "")
     )
-    return _drawn(f"isolation-{number}", f"Best {objective} for each {plot.title}", caption, figure)
+    return _drawn(f"isolation-{number}", f"Best {objective} for each {plot.name}", caption, figure)
 
 
 def draw_curves(series: Sequence[CurveSeries], objective: str, ident: str, title: str) -> Drawn:
@@ -177,16 +177,15 @@ def draw_best_so_far(series: Sequence[BestSoFar], objective: str) -> Drawn:
     return _drawn("best-so-far", "Best so far", "Lines: the best result of the arm until this trial.", figure)
 
 
-def draw_best_of_n(series: Sequence[BestOfN], objective: str) -> Drawn:
+def draw_luck(series: Sequence[Luck], objective: str) -> Drawn:
     """Draw what the best of so many trials would have been."""
     figure = go.Figure()
     for i, arm in enumerate(series):
         colour = COLOURS[i % len(COLOURS)]
-        quartiles = [(q[1], q[3]) for q in arm.quantiles]
         figure.add_trace(
             go.Scatter(
-                x=[*arm.sizes, *reversed(arm.sizes)],
-                y=[*(low for low, _ in quartiles), *(high for _, high in reversed(quartiles))],
+                x=[*arm.trials, *reversed(arm.trials)],
+                y=[*(low for low, _ in arm.quartiles), *(high for _, high in reversed(arm.quartiles))],
                 fill="toself",
                 fillcolor=_faint(colour),
                 line={"width": 0},
@@ -196,18 +195,18 @@ def draw_best_of_n(series: Sequence[BestOfN], objective: str) -> Drawn:
         )
         figure.add_trace(
             go.Scatter(
-                x=arm.sizes,
-                y=[q[2] for q in arm.quantiles],
+                x=arm.trials,
+                y=arm.median,
                 mode="lines",
                 line={"color": colour},
                 name=_escaped(arm.arm or "median"),
                 hovertemplate="best of %{x}: %{y:.5g}<extra></extra>",
             )
         )
-    values = [v for arm in series for q in arm.quantiles for v in q[1:4]]
+    values = [v for arm in series for pair in arm.quartiles for v in pair]
     figure.update_layout(_layout("number of trials", objective, _is_wide(values)))
     caption = "Median and quartiles of the best of so many trials, drawn again and again from those that were run."
-    return _drawn("best-of-n", "Luck of the search", caption, figure)
+    return _drawn("luck", "Luck of the search", caption, figure)
 
 
 def draw_steps(histogram: StepHistogram) -> Drawn:

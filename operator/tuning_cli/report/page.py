@@ -15,12 +15,12 @@ from tuning_cli.report.contents import Report, evidence_of, where, winner_text
 from tuning_cli.report.drawing import (
     Drawn,
     draw_axis,
-    draw_best_of_n,
     draw_best_so_far,
     draw_curves,
     draw_gradients,
     draw_importance,
     draw_isolation,
+    draw_luck,
     draw_parallel,
     draw_steps,
 )
@@ -30,7 +30,7 @@ from tuning_cli.report.figures.gradients import gradient_histogram
 from tuning_cli.report.figures.importance import importance_of
 from tuning_cli.report.figures.isolation import isolation_plots
 from tuning_cli.report.figures.parallel import parallel_coordinates
-from tuning_cli.report.figures.progress import best_of_n, best_so_far, step_histogram
+from tuning_cli.report.figures.progress import best_so_far, search_luck, step_histogram
 from tuning_contract.environment import parameter_text
 from tuning_operator.api.findings import Code, Finding
 from tuning_operator.api.hyperparameters import Hyperparameter
@@ -42,7 +42,7 @@ BY_CODE: Mapping[Code, Sequence[str]] = {
     Code.END_OF_TRAINING: ("curves",),
     Code.STEP_BUDGET: ("best-steps",),
     Code.CLIPPING: ("gradient-norms",),
-    Code.SAMPLING: ("best-of-n",),
+    Code.SAMPLING: ("luck",),
     Code.FAIR_COMPARISON: ("isolation-0",),
     Code.ADOPTION: ("isolation-0",),
     Code.ROLE: ("importance",),
@@ -100,9 +100,9 @@ def figures_of(report: Report) -> list[Drawn]:
         drawn.append(draw_parallel(parallel, metric))
     if courses := best_so_far(study):
         drawn.append(draw_best_so_far(courses, metric))
-    if luck := best_of_n(study):
-        drawn.append(draw_best_of_n(luck, metric))
-    if importance := importance_of(report.checklist):
+    if luck := search_luck(study):
+        drawn.append(draw_luck(luck, metric))
+    if importance := importance_of(study):
         drawn.append(draw_importance(importance))
     if steps := step_histogram(study):
         drawn.append(draw_steps(steps))

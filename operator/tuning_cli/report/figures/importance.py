@@ -1,14 +1,11 @@
-"""How much each hyperparameter matters, as the rules about roles have measured it (K23)."""
+"""How much of the results each hyperparameter explains, as the rules about roles measure it (K23)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from tuning_cli.report.figures.axis import name_of
-from tuning_operator.api.findings import Code, Finding
-
-SHARE: Final = "share"
-"""The number in the evidence of a finding about roles."""
+from tuning_operator.playbook.arms import arm_key, arms
+from tuning_operator.playbook.records import StudyRecord
+from tuning_operator.playbook.space.roles import importance
 
 
 @dataclass(frozen=True)
@@ -21,11 +18,12 @@ class Importance:
     """Of the results' variance, in [0, 1]."""
 
 
-def importance_of(findings: Sequence[Finding]) -> tuple[Importance, ...]:
-    """Return what the findings say, the most important hyperparameter first."""
+def importance_of(study: StudyRecord) -> tuple[Importance, ...]:
+    """Return the shares, the largest first; empty where there are too few trials to say."""
+    names = {arm_key(arm.scientific): name_of(arm.scientific) for arm in arms(study)}
     found = [
-        Importance(name_of(f.scientific), f.parameter, f.evidence.numbers[SHARE])
-        for f in findings
-        if f.code is Code.ROLE and f.parameter is not None and SHARE in f.evidence.numbers
+        Importance(names[key], parameter, share)
+        for key, shares in importance(study).items()
+        for parameter, share in shares.items()
     ]
     return tuple(sorted(found, key=lambda each: -each.share))

@@ -4,17 +4,14 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from tuning_cli.report.figures.axis import name_of
 from tuning_cli.report.figures.curves import best_step
 from tuning_operator.playbook.arms import arms
 from tuning_operator.playbook.records import StudyRecord
 from tuning_operator.playbook.run_length import run_length
+from tuning_operator.playbook.space.luck import best_of
 
-DRAWS: Final = 1000
-QUANTILES: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
-MOST_SIZES: Final = 40
+FEWEST_RESULTS: Final = 4
 BINS: Final = 10
 
 
@@ -30,13 +27,14 @@ class BestSoFar:
 
 
 @dataclass(frozen=True)
-class BestOfN:
-    """What the best of so many trials would have been, drawn again and again from those that were run (K11)."""
+class Luck:
+    """What the best of so many trials of an arm would have been, drawn again and again from those that were run."""
 
     arm: str
-    sizes: tuple[int, ...]
-    quantiles: tuple[tuple[float, ...], ...]
-    """For each size the smallest, the quartiles and the largest of the best losses, turned back for people."""
+    trials: tuple[int, ...]
+    median: tuple[float, ...]
+    quartiles: tuple[tuple[float, float], ...]
+    """As the objective is measured, as is the median."""
 
 
 @dataclass(frozen=True)
@@ -63,19 +61,15 @@ def best_so_far(study: StudyRecord) -> tuple[BestSoFar, ...]:
     return tuple(found)
 
 
-def best_of_n(study: StudyRecord) -> tuple[BestOfN, ...]:
-    """Return for each arm with at least four results how the best depends on the number of trials."""
+def search_luck(study: StudyRecord) -> tuple[Luck, ...]:
+    """Return for each arm with at least four results how the best depends on the number of trials (figure 3, NTR-2)."""
     found = []
     for arm in arms(study):
-        losses = np.array(arm.losses)
-        if len(losses) < 4:
-            continue
-        sizes = sorted({round(s) for s in np.linspace(1, len(losses), min(len(losses), MOST_SIZES))})
-        drawn = np.minimum.accumulate(np.random.default_rng(0).choice(losses, (DRAWS, len(losses))), axis=1)
-        quantiles = tuple(
-            tuple(study.shown(float(q)) for q in np.quantile(drawn[:, size - 1], QUANTILES)) for size in sizes
-        )
-        found.append(BestOfN(name_of(arm.scientific), tuple(sizes), quantiles))
+        if len(arm.losses) >= FEWEST_RESULTS:
+            figure = best_of(arm.losses)
+            quartiles = zip(figure.lower_quartile, figure.upper_quartile, strict=True)
+            turned = tuple((study.shown(low), study.shown(high)) for low, high in quartiles)
+            found.append(Luck(name_of(arm.scientific), figure.trials, tuple(map(study.shown, figure.median)), turned))
     return tuple(found)
 
 
