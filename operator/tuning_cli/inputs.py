@@ -109,7 +109,10 @@ def _from_optuna(sources: Sources, warnings: Warnings) -> StudyWithEarlier:
         assumed = optuna_storage.manifest_from(found, sources.metric, sources.scientific, warnings)
     study = _study(sources, assumed, warnings)
     objects = optuna_storage.objects_from(found, study.spec.objective.metric)
-    return StudyWithEarlier(record_of(study, ((None, o) for o in objects), sources.storage, warnings), assumed=assumed)
+    return StudyWithEarlier(
+        record_of(study, ((None, o) for o in objects), optuna_storage.without_password(sources.storage), warnings),
+        assumed=assumed,
+    )
 
 
 def _study(sources: Sources, assumed: Mapping[str, Any] | None, warnings: Warnings) -> StudyFile:

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from tuning_cli.problems import InputError, Problem
 from tuning_contract.environment import ParameterValue, parameter_text
 from tuning_operator.api.base import API_VERSION
+from tuning_operator.playbook.meaning import ALIASES
 
 DECADES_FOR_LOG: Final = 2.0
 MOST_VALUES: Final = 32
@@ -41,10 +43,20 @@ class Guess:
     scientific: Sequence[str] = ()
     conditions: Mapping[str, tuple[str, tuple[ParameterValue, ...]]] = field(default_factory=dict)
     """By parameter: it exists only where another one has one of these values."""
+    called: Mapping[str, str] = field(default_factory=dict)
+    """By parameter, its name in the tool that it comes from, such as `optimizer/lr` of `optimizer_lr`."""
 
 
 def manifest_of(guess: Guess) -> dict[str, Any]:
-    """Return a TuningStudy's manifest."""
+    """Return a TuningStudy's manifest.
+
+    Raises:
+        InputError: something is to be scientific that is no parameter.
+    """
+    unknown = [name for name in guess.scientific if name not in guess.domains]
+    if unknown:
+        message = f"{', '.join(unknown)} cannot be scientific: the parameters are {', '.join(guess.domains)}"
+        raise InputError(Problem(message, field="--scientific"))
     question = f"Which values of {', '.join(guess.scientific or list(guess.domains)[:4])} give the best {guess.metric}?"
     return {
         "apiVersion": API_VERSION,
@@ -120,7 +132,7 @@ def object_name(name: str) -> str:
 
 def _hyperparameter(guess: Guess, name: str, domain: Domain) -> dict[str, Any]:
     role = "Scientific" if name in guess.scientific else "Nuisance"
-    body: dict[str, Any] = {"name": name}
+    body: dict[str, Any] = {"name": name} | _meaning(name, guess.called.get(name, name))
     if domain.values:
         kind = _value_type(domain.values)
         texts = list(dict.fromkeys(parameter_text(v) for v in domain.values))
@@ -135,6 +147,14 @@ def _hyperparameter(guess: Guess, name: str, domain: Domain) -> dict[str, Any]:
         decider, values = guess.conditions[name]
         body["when"] = {"name": decider, "values": [parameter_text(v) for v in values]}
     return body
+
+
+def _meaning(name: str, called: str) -> dict[str, str]:
+    """Return the meaning that the last part of a longer name tells, such as the learning rate of `optimizer/lr`."""
+    tail = re.split(r"[/.]", called)[-1]
+    if tail == name:
+        return {}
+    return next(({"meaning": m.value} for m, aliases in ALIASES.items() if tail in aliases and name not in aliases), {})
 
 
 def _value_type(values: Sequence[ParameterValue]) -> str:

@@ -1,5 +1,6 @@
 """A study of Optuna's, from its storage: distributions become the space, intermediate values the curves."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -40,12 +41,14 @@ def load(storage: str, name: str | None) -> Any:
             name = names[0]
         if name not in names:
             wanted = "has several studies: choose one by --name" if name is None else f"has no study {name}"
-            raise InputError(Problem(f"{wanted}; there are: {', '.join(names) or 'none'}", storage))
+            raise InputError(Problem(f"{wanted}; there are: {', '.join(names) or 'none'}", without_password(storage)))
         return optuna.load_study(study_name=name, storage=storage)
     except InputError:
         raise
     except Exception as error:  # whatever a database's driver raises
-        raise InputError(Problem(f"cannot be read as Optuna's storage: {_first_line(error)}", storage)) from None
+        raise InputError(
+            Problem(f"cannot be read as Optuna's storage: {_first_line(error)}", without_password(storage))
+        ) from None
 
 
 def manifest_from(study: Any, metric: str | None, scientific: Sequence[str], warnings: Warnings) -> dict[str, Any]:
@@ -83,6 +86,7 @@ def manifest_from(study: Any, metric: str | None, scientific: Sequence[str], war
             algorithm=algorithm,
             scientific=scientific,
             conditions=conditions,
+            called={parameter_name(name): name for t in trials for name in t.distributions},
         )
     )
 
@@ -167,6 +171,15 @@ def _algorithm(trials: Sequence[Any], warnings: Warnings) -> str:
         )
     )
     return "Bayesian"
+
+
+def without_password(url: str) -> str:
+    """Return a storage's URL as it may stand in a message.
+
+    >>> without_password("mysql://me:secret@host/db")
+    'mysql://me:***@host/db'
+    """
+    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", url)
 
 
 def _first_line(error: Exception) -> str:

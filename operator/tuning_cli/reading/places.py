@@ -15,6 +15,8 @@ from tuning_cli.problems import InputError, Problem
 
 Key = str | int
 Path_ = tuple[Key, ...]
+MOST_FIELDS: Final = 1_000_000
+DEEPEST: Final = 100
 NO_TEXT_IN_YAML_1_1: Final = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "~"})
 
 
@@ -78,8 +80,9 @@ def parse_yaml(text: str, file: str, kind: str | None = None) -> Document:
     except (YAMLError, ValueError) as error:
         raise InputError(Problem(f"is no YAML: {_first_line(str(error))}", file)) from None
     except RecursionError:
-        raise InputError(Problem("is no YAML: it contains itself, or is nested too deeply", file)) from None
-    documents = [_document(file, data, node) for data, node in zip(found, nodes, strict=True) if data is not None]
+        raise InputError(Problem("is no YAML: it is nested too deeply", file)) from None
+    pairs = [(data, node) for data, node in zip(found, nodes, strict=True) if data is not None]
+    documents = [Document(file, data, _lines(node, file)) for data, node in pairs]
     if len(documents) > 1 and kind is not None:
         documents = [each for each in documents if isinstance(each.data, dict) and each.data.get("kind") == kind]
     if len(documents) != 1:
@@ -87,10 +90,21 @@ def parse_yaml(text: str, file: str, kind: str | None = None) -> Document:
     return documents[0]
 
 
-def _document(file: str, data: Any, node: Any) -> Document:
+def _lines(node: Any, file: str) -> dict[Path_, int]:
     lines: dict[Path_, int] = {}
-    _locate(node, (), lines)
-    return Document(file, data, lines)
+    waiting: list[tuple[Path_, Any]] = [((), node)]
+    while waiting:
+        path, each = waiting.pop()
+        lines.setdefault(path, each.start_mark.line + 1)
+        if len(lines) > MOST_FIELDS or len(path) > DEEPEST:
+            raise InputError(Problem("is too large for a manifest, or contains itself", file))
+        if each.id == "mapping":
+            for key, value in each.value:
+                lines[(*path, str(key.value))] = key.start_mark.line + 1
+                waiting.append(((*path, str(key.value)), value))
+        elif each.id == "sequence":
+            waiting += [((*path, index), value) for index, value in enumerate(each.value)]
+    return lines
 
 
 def dotted(path: Sequence[Key]) -> str:
@@ -133,15 +147,3 @@ _Careful.add_representer(str, _text)
 
 def _first_line(text: str | None) -> str:
     return (text or "it cannot be parsed").strip().splitlines()[0]
-
-
-def _locate(node: Any, path: Path_, lines: dict[Path_, int]) -> None:
-    lines.setdefault(path, node.start_mark.line + 1)
-    if node.id == "mapping":
-        for key, value in node.value:
-            here = (*path, str(key.value))
-            lines[here] = key.start_mark.line + 1
-            _locate(value, here, lines)
-    elif node.id == "sequence":
-        for index, value in enumerate(node.value):
-            _locate(value, (*path, index), lines)
