@@ -12,6 +12,7 @@ from typing import Final
 from tuning_operator.api.findings import Side
 from tuning_operator.api.hyperparameters import Category, Hyperparameter, HyperparameterType, Meaning, Scale
 from tuning_operator.playbook.meaning import category_of, meaning_of
+from tuning_operator.playbook.specification.training import WARMUP_SHARE as LONGEST_WARMUP
 from tuning_operator.playbook.thresholds import Origin, Threshold, Thresholds
 from tuning_operator.search.space import bounds_of, fixed_value, is_searched
 
@@ -21,7 +22,6 @@ DECADES: Final = Threshold(
 WIDTHS: Final = Threshold(
     "edgeWidths", 0.5, Origin.DEFAULT, "By which part of its width a range on a linear scale is widened"
 )
-WARMUP_SHARE: Final = Threshold("warmupShare", 0.1, Origin.TEXT, "The largest part of a run that a warm-up may take")
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,9 @@ def limits_of(
         # A strength is never negative.
         low = _ZERO
     if meaning is Meaning.WARMUP_FRACTION:
-        high = Limit(thresholds[WARMUP_SHARE])
+        high = Limit(thresholds[LONGEST_WARMUP])
     if meaning is Meaning.WARMUP_STEPS and (steps := max_steps or _fixed_steps(siblings)) is not None:
-        high = Limit(math.floor(thresholds[WARMUP_SHARE] * steps))
+        high = Limit(math.floor(thresholds[LONGEST_WARMUP] * steps))
     if hyperparameter.type is HyperparameterType.INTEGER and hyperparameter.scale is Scale.LOG and low is None:
         low = _FROM_ONE
     if hyperparameter.hard_low is not None:

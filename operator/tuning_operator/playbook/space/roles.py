@@ -150,7 +150,6 @@ def _too_few(
     name = hyperparameter.parameter_name
     fewest = min(having, key=lambda a: len(a.feasible))
     needed = trials_needed(max(len(fitted(a)) for a in having), study.thresholds)
-    absent = any(hyperparameter not in fitted(a) for a in having if a.feasible)
     why = f"{len(fewest.feasible)} feasible trials{arm_text(fewest.scientific)} are too few"
     if any(hyperparameter not in fitted(a) for a in having if a.feasible):
         why = "it does not exist in all trials"
@@ -192,8 +191,8 @@ def _hardly_matters(
         "CanFix",
         Severity.INFO,
         "EXP-3",
-        f"{name} alone explains at most {max(where['numbers']['largestShare'], 0.0):.1%} of the objective's variance: it "
-        "hardly matters.",
+        f"{name} alone explains at most {max(where['numbers']['largestShare'], 0.0):.1%} of the objective's variance: "
+        "it hardly matters.",
         action=f"Fix it in the next study, at {parameter_text(value)} as in the best trial.",
         trials=[best],
         **{**where, "numbers": where["numbers"] | number},

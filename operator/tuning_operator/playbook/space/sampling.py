@@ -18,7 +18,7 @@ __all__ = ["best_of", "check", "search_spread"]
 LEAST: Final = Threshold("samplingTrials", 8, Origin.DEFAULT, "The fewest feasible trials that show a density")
 GOOD: Final = Threshold(
     "goodRegion",
-    0.1,
+    0.25,
     Origin.DEFAULT,
     "How far from the best, as a share of the distance to the median, a trial is still good",
     0.0,

@@ -73,7 +73,8 @@ def blow_up(dense_loss: Sequence[float], thresholds: Thresholds = DEFAULTS) -> B
     level = running_median(losses)
     limit = start + max((thresholds[FACTOR] - 1) * abs(start), thresholds[DEVIATIONS] * _noise(losses))
     above = np.flatnonzero(level > limit)
-    if not len(above):
+    # A blow-up lasts for tens of steps; noise does not.
+    if len(above) < max(1, len(losses) // 100):
         return None
     return BlowUp(int(above[0]) + 1, start, float(level.max()), recovered=bool(level[-1] <= start))
 

@@ -174,7 +174,7 @@ def _suspected(
     """Return what the probes, and the trials beyond the cliff, say of a best rate that lies near it."""
     where: dict[str, Any] = {"parameter": learning_rate.parameter_name, "scientific": arm.scientific}
     launched = trials_of(arm, Purpose.INSTABILITY_PROBE)
-    probes = [(rate, t) for t in launched if (rate := rate_of(learning_rate, t)) is not None and was_watched(study, t)]
+    probes = [(rate, t) for t in launched if (rate := rate_of(learning_rate, t)) is not None]
     just_above = [
         (rate, t)
         for rate, t in [*probes, *beyond]
@@ -186,7 +186,7 @@ def _suspected(
     )
     if rises:
         return _confirmed(study, cliff, rises, where)
-    told = [t for rate, t in just_above if t.purpose is Purpose.INSTABILITY_PROBE]
+    told = [t for rate, t in just_above if t.purpose is Purpose.INSTABILITY_PROBE and was_watched(study, t)]
     near = f"the best rate, {cliff.best:g}, lies just below {cliff.rate:g}, from where on trials fail"
     if told and not any(is_infeasible(study, t) for t in told):
         message = f"No instability: although {near}, training at up to ten times that rate goes smoothly."

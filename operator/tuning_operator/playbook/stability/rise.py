@@ -27,7 +27,7 @@ DECLINE_POINTS: Final = Threshold(
 )
 THRESHOLDS: Final = (DEVIATIONS, SHARE, DECLINE, DECLINE_POINTS)
 
-NOISE_POINTS: Final = 30
+NOISE_POINTS: Final = 60
 """The step-to-step noise is that of so many evaluations before the lowest one: it is larger early in training."""
 LAGS: Final = (1, 2, 4, 8)
 LEAST_DIFFERENCES: Final = 4
@@ -137,7 +137,7 @@ def _noise_before(losses: Series, bottom: int) -> float:
 
 def _wander(losses: Series, lag: int) -> float:
     """Return the noise over steps of `lag` evaluations, from second differences: a steep decline is no noise."""
-    if len(losses) < 2 * lag + LEAST_DIFFERENCES:
+    if len(losses) < max(5 * lag, 2 * lag + LEAST_DIFFERENCES):
         return 0.0
     bends = losses[2 * lag :] - 2 * losses[lag:-lag] + losses[: -2 * lag]
     return float(MAD_TO_DEVIATION * np.median(np.abs(bends - np.median(bends))) / np.sqrt(6))

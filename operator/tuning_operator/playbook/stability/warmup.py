@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
+import numpy as np
+
 from tuning_operator.api.findings import Code, Finding, Severity
 from tuning_operator.playbook.answers import answer, passed, unknown
 from tuning_operator.playbook.arms import Arm, arms
 from tuning_operator.playbook.records import StudyRecord
 from tuning_operator.playbook.run_length import study_length
+from tuning_operator.playbook.specification.training import WARMUP_SHARE as LONGEST
 from tuning_operator.playbook.stability.unstable import Stability, stabilities, stability_of
 from tuning_operator.playbook.stability.warmup_trials import Tried, tried_of
 from tuning_operator.playbook.thresholds import DEFAULTS, Origin, Threshold, Thresholds
@@ -27,15 +30,14 @@ BASE_RATIO: Final = Threshold(
     "The base rate to warm up to, in times of the unstable one; then its square",
     low=1.0,
 )
-LONGEST: Final = Threshold(
-    "warmupLongest", 0.1, Origin.TEXT, "No warm-up is longer than this share of the run", high=1.0
-)
 RAISE_STEPS: Final = Threshold(
     "warmupRaiseSteps", 0.05, Origin.TEXT, "Where one longer than this share is needed, a longer run is", high=1.0
 )
 LISTED: Final = (10, 1_000, 10_000, 100_000)
 """Steps of warm-up to try, from the text (WRM-7)."""
 LEAST_CANDIDATES: Final = 3
+ROOM: Final = 3
+"""Times the text's shortest: where no more is allowed, the candidates begin at one step."""
 POST_WARMUP: Final = 2
 """Times the warm-up: how long the rate then stays constant, from the text (WRM-6)."""
 
@@ -79,21 +81,24 @@ def plan(unstable_rate: float, max_steps: int, shorter: int = 0, thresholds: Thr
 def candidates(max_steps: int, shorter: int = 0, thresholds: Thresholds = DEFAULTS) -> tuple[int, ...]:
     """Return the lengths of warm-up to try: those of the text that fit, filled up to three (WRM-7).
 
-    The text's list suits long runs and skips a hundred; so where fewer than three fit, the longest that is allowed
-    is added, and then the geometric middle of the widest gap.
+    The text's list suits long runs and skips a hundred; so where fewer than three fit, there are three at equal ratios
+    up to the longest that is allowed, or, between the text's own, the geometric middle of the widest gap.
     """
     longest = math.floor(thresholds[LONGEST] * max_steps)
-    chosen = {steps for steps in LISTED if shorter < steps <= longest}
-    if longest > shorter and len(chosen) < LEAST_CANDIDATES:
-        chosen.add(longest)
-    while chosen and len(chosen) < LEAST_CANDIDATES:
-        ordered = sorted({max(shorter, 1), *chosen} if len(chosen) == 1 else chosen)
-        gaps = [(high / low, low, high) for low, high in pairwise(ordered)]
-        middle = round(math.sqrt(math.prod(max(gaps)[1:]))) if gaps else 0
-        if middle in chosen or not shorter < middle <= longest:
-            break
-        chosen.add(middle)
-    return tuple(sorted(chosen))
+    if longest <= shorter:
+        return ()
+    listed = [steps for steps in LISTED if shorter < steps <= longest]
+    if len(listed) >= LEAST_CANDIDATES:
+        return tuple(listed)
+    if shorter:
+        spaced = np.geomspace(shorter, longest, LEAST_CANDIDATES + 1)[1:]
+    elif longest <= ROOM * LISTED[0]:
+        spaced = np.geomspace(1, longest, LEAST_CANDIDATES)
+    else:
+        ends = sorted({*listed, longest})
+        low, high = max(pairwise(ends), key=lambda gap: gap[1] / gap[0])
+        spaced = np.asarray([*ends, *([math.sqrt(low * high)] if len(ends) < LEAST_CANDIDATES else [])])
+    return tuple(sorted({round(steps) for steps in spaced}))
 
 
 def choose(survived: Mapping[int, bool], max_steps: int, thresholds: Thresholds = DEFAULTS) -> Choice:

@@ -92,7 +92,7 @@ def _attempt(study: StudyRecord, warmup: Hyperparameter, arm: Arm, trial: TrialR
         return None
     end = RAMP_AND_PLATEAU * steps
     rise = rise_of(study, trial)
-    if (rise is not None and rise.step <= end) or (rise is None and is_infeasible(study, trial)):
+    if is_infeasible(study, trial) or (rise is not None and rise.step <= end):
         return Attempt(trial, steps, rate, survived=False)
     if not trial.curve.steps or trial.curve.steps[-1] < end:
         return None

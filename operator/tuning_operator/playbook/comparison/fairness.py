@@ -1,0 +1,343 @@
+"""Were the scientific values compared fairly? (K03: ROL-2, ROL-6, STU-3, BAL-3, BAL-4, ISO-3, ISO-4).
+
+Edges, overfitting, step variance and sparse sampling make a comparison unfair, too; each has a finding of its own, and
+here it is only named as the reason why the comparison is not `Ok`.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from tuning_operator.api.findings import Code, Finding, Severity
+from tuning_operator.api.hyperparameters import Category, Hyperparameter, Meaning, Role
+from tuning_operator.api.study import GoalKind
+from tuning_operator.playbook.answers import answer, passed, unknown
+from tuning_operator.playbook.arms import Arm, arms, position
+from tuning_operator.playbook.meaning import category_of, meaning_of
+from tuning_operator.playbook.records import StudyRecord
+from tuning_operator.playbook.thresholds import Origin, Threshold
+from tuning_operator.search.space import is_range, is_searched, typed
+
+TUNED_VALUES: Final = Threshold(
+    "tunedValues", 3, Origin.DEFAULT, "So many different values of a hyperparameter count as tuning it", low=2
+)
+BUDGET_SHARE: Final = Threshold(
+    "budgetShare",
+    0.8,
+    Origin.DEFAULT,
+    "The smallest number of trials of an arm, as a fraction of the largest, that is still equal effort",
+    high=1.0,
+)
+RANGE_DIFFERENCE: Final = Threshold(
+    "coveredRangeDifference",
+    0.2,
+    Origin.DEFAULT,
+    "By how much of the range the parts that two arms have covered may differ",
+    high=1.0,
+)
+STOPPED_SHARE: Final = Threshold(
+    "stoppedShare",
+    0.2,
+    Origin.DEFAULT,
+    "The largest fraction of an arm's trials that a comparing rule may stop, for the arm to be compared",
+    high=1.0,
+)
+FEWEST: Final = 5
+"""Below so many trials with a result, an arm's values say little about how it was tuned."""
+UNFAIR: Final = {
+    (Code.SEARCH_SPACE_EDGE, "Expand"): "the best trials of an arm lie at the edge of a range",
+    (Code.OVERFITTING, "BestTrial"): "the best trial of an arm overfits",
+    (Code.STEP_VARIANCE, "High"): "the objective jumps from step to step",
+    (Code.SAMPLING, "Sparse"): "too few points of an arm lie in the good region",
+    (Code.FAIR_COMPARISON, "UnevenSampling"): "the scientific values were sampled unevenly",
+}
+"""What other rules find that makes a comparison unfair."""
+TUNED_FOR_EACH: Final = (Category.OPTIMIZER, Category.REGULARIZATION)
+
+
+def check(study: StudyRecord, findings: Sequence[Finding] = ()) -> list[Finding]:
+    """Return what makes the comparison of the arms unfair, or restricts it.
+
+    Args:
+        study: The study; without at least two arms there is nothing to compare, and nothing is returned.
+        findings: Those of the other rules about the same study.
+    """
+    compared = arms(study)
+    if len(compared) < 2:
+        return no_baseline(study, compared)
+    found = [
+        *no_baseline(study, compared),
+        *not_tuned(study, compared),
+        *fixed_everywhere(study, compared),
+        *budget(study, compared),
+        *covered_ranges(study, compared),
+        *censored(study, compared),
+    ]
+    unclear = [arm for arm in compared if len(arm.feasible) < FEWEST]
+    if unclear:
+        found.append(_too_little(study, unclear))
+    elif not any(f.severity is Severity.BLOCK or f.verdict == "Censored" for f in found):
+        found += _fair(study, compared, findings)
+    return found
+
+
+def not_tuned(study: StudyRecord, compared: Sequence[Arm]) -> list[Finding]:
+    """Return the hyperparameters of optimizer and regularisation that one arm has tuned, and another has not (ISO-4).
+
+    Hyperparameters that exist under different conditions are the same where they have the same meaning, or else the
+    same parameter in the container: two learning rates are tuned each in its own arm. A meaning that an arm does not
+    have at all, such as the momentum of Adam, is not missed. What an arm has fixed at one value counts as not tuned.
+    """
+    tuned = [_tuned(study, arm) for arm in compared]
+    found = []
+    for what in sorted({key for states in tuned for key, (_, is_tuned) in states.items() if is_tuned}):
+        for arm, states in zip(compared, tuned, strict=True):
+            if what not in states or states[what][1]:
+                continue
+            h = states[what][0]
+            # An arm of few trials lacks a budget, and no values; with none, nothing is known of it.
+            if not arm.launched or (is_searched(h) and len(arm.launched) < study.thresholds[TUNED_VALUES]):
+                continue
+            count = _distinct(h, arm)
+            others = [a for a, s in zip(compared, tuned, strict=True) if what in s and s[what][1]]
+            found.append(
+                answer(
+                    study,
+                    Code.FAIR_COMPARISON,
+                    "NotTuned",
+                    Severity.BLOCK,
+                    "ISO-4",
+                    f"{h.parameter_name} has {count} value{'' if count == 1 else 's'} in this arm, and was tuned in "
+                    f"{len(others)} other{'' if len(others) == 1 else 's'}: the arm may only look worse.",
+                    action=f"Search {h.parameter_name} in every arm, with as many trials.",
+                    parameter=h.parameter_name,
+                    scientific=arm.scientific,
+                    numbers={"values": count, "armsTuned": len(others)},
+                    thresholds=[TUNED_VALUES],
+                    trials=arm.launched,
+                )
+            )
+    return found
+
+
+def fixed_everywhere(study: StudyRecord, compared: Sequence[Arm]) -> list[Finding]:
+    """Return the optimizer's hyperparameters that no arm has tuned: a caveat (ROL-15)."""
+    tuned = [_tuned(study, arm) for arm in compared if arm.launched]
+    found = []
+    for what in sorted({key for states in tuned for key in states}):
+        states = [s[what] for s in tuned if what in s]
+        h = states[0][0]
+        if any(is_tuned for _, is_tuned in states) or category_of(h) is not Category.OPTIMIZER:
+            continue
+        because = f", because {h.fixed_reason}" if h.fixed_reason else ""
+        found.append(
+            answer(
+                study,
+                Code.FAIR_COMPARISON,
+                "Fixed",
+                Severity.INFO if h.fixed_reason else Severity.WARN,
+                "ROL-15",
+                f"{h.parameter_name} is tuned in no arm{because}: the comparison holds for its value only.",
+                action=f"Make {h.parameter_name} a nuisance hyperparameter, or state its fixedReason.",
+                parameter=h.parameter_name,
+                thresholds=[TUNED_VALUES],
+            )
+        )
+    return found
+
+
+def budget(study: StudyRecord, compared: Sequence[Arm]) -> list[Finding]:
+    """Return the arms that had clearly fewer trials than others (BAL-4)."""
+    most = max(len(arm.launched) for arm in compared)
+    share = study.thresholds[BUDGET_SHARE]
+    return [
+        answer(
+            study,
+            Code.FAIR_COMPARISON,
+            "Budget",
+            Severity.BLOCK,
+            "BAL-4",
+            f"This arm had {len(arm.launched)} trials and another had {most}: the best of more is better by luck.",
+            action=f"Run {most - len(arm.launched)} more trials of this arm.",
+            scientific=arm.scientific,
+            numbers={"trials": len(arm.launched), "most": most},
+            thresholds=[BUDGET_SHARE],
+        )
+        for arm in compared
+        if len(arm.launched) < share * most
+    ]
+
+
+def covered_ranges(study: StudyRecord, compared: Sequence[Arm]) -> list[Finding]:
+    """Return the ranges, common to the arms, of which the arms have covered different parts (BAL-3).
+
+    Only arms that have tuned it are looked at: with one value nothing is covered, which `NotTuned` says.
+    """
+    found = []
+    for h in _common_ranges(compared):
+        covered = []
+        for arm in compared:
+            units = [u for t in arm.launched if (u := position(h, t)) is not None]
+            if len(set(units)) >= study.thresholds[TUNED_VALUES]:
+                covered.append((arm, min(units), max(units)))
+        if len(covered) < 2:
+            continue
+        # Few points end farther from the ends of a range than many: twice the usual gap is no difference of ranges.
+        gap = 2 / min(len(arm.launched) for arm, _, _ in covered)
+        lowest, highest = min(a for _, a, _ in covered), max(b for _, _, b in covered)
+        allowed = max(study.thresholds[RANGE_DIFFERENCE], gap)
+        for arm, below, above in covered:
+            missing = max(below - lowest, highest - above)
+            if missing <= allowed:
+                continue
+            found.append(
+                answer(
+                    study,
+                    Code.FAIR_COMPARISON,
+                    "Range",
+                    Severity.BLOCK,
+                    "BAL-3",
+                    f"This arm has covered {h.parameter_name} from {below:.0%} to {above:.0%} of its range, and others "
+                    f"from {lowest:.0%} to {highest:.0%}.",
+                    action=f"Search {h.parameter_name} over the same range in every arm.",
+                    parameter=h.parameter_name,
+                    scientific=arm.scientific,
+                    numbers={"low": below, "high": above, "lowest": lowest, "highest": highest},
+                    thresholds=[RANGE_DIFFERENCE],
+                )
+            )
+    return found
+
+
+def censored(study: StudyRecord, compared: Sequence[Arm]) -> list[Finding]:
+    """Return the arms of which a comparing rule has stopped too many trials (shared/playbook 2.0)."""
+    share = study.thresholds[STOPPED_SHARE]
+    return [
+        answer(
+            study,
+            Code.FAIR_COMPARISON,
+            "Censored",
+            Severity.WARN,
+            "STU-3",
+            f"{len(arm.stopped)} of {len(arm.launched)} trials of this arm were stopped by comparison: nobody knows how "
+            "good they would have become.",
+            action="Run the study with stopping.rule: DivergedOnly.",
+            scientific=arm.scientific,
+            numbers={"stopped": len(arm.stopped), "trials": len(arm.launched)},
+            thresholds=[STOPPED_SHARE],
+            trials=arm.stopped,
+        )
+        for arm in compared
+        if arm.launched and len(arm.stopped) > share * len(arm.launched)
+    ]
+
+
+def no_baseline(study: StudyRecord, compared: Sequence[Arm]) -> list[Finding]:
+    """Return whether a change is to be tried without the arm that does not have it (ISO-3)."""
+    goal = study.spec.goal
+    if goal is None or goal.kind is not GoalKind.TRY_CHANGE or baseline_arm(study, compared) is not None:
+        return []
+    return [
+        answer(
+            study,
+            Code.FAIR_COMPARISON,
+            "NoBaseline",
+            Severity.BLOCK,
+            "ISO-3",
+            "The goal is to try a change, and no arm is named as the one without it.",
+            action="Set baseline.scientific to the scientific values of the arm without the change.",
+        )
+    ]
+
+
+def baseline_arm(study: StudyRecord, compared: Sequence[Arm]) -> Arm | None:
+    """Return the arm that `baseline.scientific` names; None: it names none, or not exactly one."""
+    baseline = study.spec.baseline
+    if baseline is None or not baseline.scientific:
+        return None
+    by_name = {h.name: h for h in study.spec.hyperparameters} | {
+        h.parameter_name: h for h in study.spec.hyperparameters
+    }
+    wanted = {}
+    for name, text in baseline.scientific.items():
+        h = by_name.get(name)
+        if h is None or h.role is not Role.SCIENTIFIC:
+            return None
+        try:
+            wanted[h.parameter_name] = typed(text, h.effective_value_type)
+        except ValueError:
+            return None
+    named = [arm for arm in compared if all(arm.scientific.get(n) == v for n, v in wanted.items())]
+    return named[0] if len(named) == 1 and named[0].scientific else None
+
+
+def _too_little(study: StudyRecord, unclear: Sequence[Arm]) -> Finding:
+    fewest = min(unclear, key=lambda arm: len(arm.feasible))
+    return unknown(
+        study,
+        Code.FAIR_COMPARISON,
+        "STU-3",
+        f"{len(unclear)} arm{' has' if len(unclear) == 1 else 's have'} fewer than {FEWEST} trials with a result: too "
+        "few to say whether the comparison is fair.",
+        action="Run more trials of each arm.",
+        scientific=fewest.scientific,
+        numbers={"feasible": len(fewest.feasible)},
+    )
+
+
+def _fair(study: StudyRecord, compared: Sequence[Arm], findings: Sequence[Finding]) -> list[Finding]:
+    reasons = sorted({why for f in findings if (why := UNFAIR.get((f.code, f.verdict))) is not None})
+    if reasons:
+        # Each of them has its finding: a second one would say the same.
+        return []
+    counts = sorted(len(arm.launched) for arm in compared)
+    return [
+        passed(
+            study,
+            Code.FAIR_COMPARISON,
+            "STU-3",
+            f"{len(compared)} arms were tuned alike, with {counts[0]} to {counts[-1]} trials each.",
+            numbers={"arms": len(compared), "fewest": counts[0], "most": counts[-1]},
+            thresholds=[TUNED_VALUES, BUDGET_SHARE, RANGE_DIFFERENCE, STOPPED_SHARE],
+        )
+    ]
+
+
+def _tuned(study: StudyRecord, arm: Arm) -> dict[str, tuple[Hyperparameter, bool]]:
+    """Return, by meaning or parameter name, the nuisance and fixed hyperparameters of an arm, and which it has tuned."""
+    found: dict[str, tuple[Hyperparameter, bool]] = {}
+    for h in _space(study, arm):
+        if h.role is Role.SCIENTIFIC or category_of(h) not in TUNED_FOR_EACH:
+            continue
+        meaning = meaning_of(h)
+        key = h.parameter_name if meaning is Meaning.OTHER else meaning.value
+        is_tuned = _distinct(h, arm) >= _enough(study, h)
+        known = found.get(key)
+        if known is None or (is_tuned and not known[1]):
+            found[key] = (h, is_tuned)
+    return found
+
+
+def _space(study: StudyRecord, arm: Arm) -> list[Hyperparameter]:
+    """Return the hyperparameters that exist in an arm: in its trials, or by the specification."""
+    in_trials = {name for t in arm.launched for name in t.assignment}
+    searched = {h.name for h in arm.dimensions}
+    names = in_trials | searched
+    return [h for h in study.spec.hyperparameters if h.name in names]
+
+
+def _distinct(hyperparameter: Hyperparameter, arm: Arm) -> int:
+    return len({t.assignment[hyperparameter.name] for t in arm.launched if hyperparameter.name in t.assignment})
+
+
+def _enough(study: StudyRecord, hyperparameter: Hyperparameter) -> float:
+    """Return how many values are tuning: a list of two has no more than two."""
+    enough = study.thresholds[TUNED_VALUES]
+    if hyperparameter.role is Role.NUISANCE and hyperparameter.type.is_list:
+        return max(2, min(enough, len(hyperparameter.values or ())))
+    return enough
+
+
+def _common_ranges(compared: Sequence[Arm]) -> list[Hyperparameter]:
+    """Return the ranges that all arms search."""
+    names = set.intersection(*({h.name for h in arm.dimensions} for arm in compared))
+    return [h for h in compared[0].dimensions if is_range(h) and h.name in names]
