@@ -141,15 +141,15 @@ def not_tested(study: StudyRecord) -> list[str]:
 
 def _uncounted(study: StudyRecord) -> list[str]:
     kinds = (
-        ("lost to the infrastructure", [t for t in study.trials if is_lost(t)]),
+        ("Lost to the infrastructure", [t for t in study.trials if is_lost(t)]),
         (
-            "failed by an error of their own",
+            "Failed by an error of their own",
             [t for t in study.trials if t.state is State.FAILED and not is_lost(t) and not is_infeasible(study, t)],
         ),
-        ("still running", [t for t in study.trials if t.state is State.RUNNING]),
+        ("Still running", [t for t in study.trials if t.state is State.RUNNING]),
     )
     return [
-        f"{len(trials)} of {len(study.trials)} trials were {what} and do not count." for what, trials in kinds if trials
+        f"{what}: {len(trials)} of {len(study.trials)} trials, which do not count." for what, trials in kinds if trials
     ]
 
 
@@ -212,10 +212,13 @@ def _container(study: StudyRecord) -> Mapping[str, Any]:
 
 
 def evidence_of(finding: Finding) -> list[str]:
-    """Return what a finding rests on, a line each."""
-    lines = [f"{name} = {value:.5g}" for name, value in finding.evidence.numbers.items()]
-    lines += [f"{t.name} = {t.value:.5g} ({t.origin})" for t in finding.evidence.thresholds]
-    return lines
+    """Return the numbers that a finding rests on."""
+    return [f"{name} = {value:.5g}" for name, value in finding.evidence.numbers.items()]
+
+
+def thresholds_of(finding: Finding) -> list[str]:
+    """Return the thresholds that a verdict rests on, each once, with its origin."""
+    return list(dict.fromkeys(f"{t.name} = {t.value:.5g} ({t.origin})" for t in finding.evidence.thresholds))
 
 
 def where(finding: Finding) -> str:

@@ -11,7 +11,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from tuning_cli.report.contents import Report, evidence_of, where, winner_text
+from tuning_cli.report.contents import Report, evidence_of, thresholds_of, where, winner_text
 from tuning_cli.report.drawing import (
     Drawn,
     draw_axis,
@@ -61,6 +61,7 @@ class Card:
     finding: Finding
     where: str
     evidence: Sequence[str]
+    thresholds: Sequence[str]
     figures: Sequence[Drawn]
     """Those that stand below it: each picture below the first finding that it shows."""
     links: Sequence[Drawn]
@@ -120,7 +121,7 @@ def _cards(report: Report, figures: dict[str, Drawn]) -> tuple[list[Card], set[s
         fresh = [f for f in wanted if f.id not in placed]
         placed |= {f.id for f in fresh}
         links = [f for f in wanted if f not in fresh]
-        cards.append(Card(finding, where(finding), evidence_of(finding), [*fresh, *own], links))
+        cards.append(Card(finding, where(finding), evidence_of(finding), thresholds_of(finding), [*fresh, *own], links))
     return cards, placed
 
 

@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterator
 
 from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -23,6 +24,8 @@ def text_report(report: Report, *, width: int = 110, colour: bool = False) -> st
     for part in _parts(report):
         console.print(part)
         console.print()
+    if report.next_yaml is not None:
+        console.print(Text(report.next_yaml), soft_wrap=True)  # to be copied: no line is broken
     return stream.getvalue()
 
 
@@ -63,12 +66,12 @@ def _finding(finding: Finding) -> RenderableType:
         (f"{finding.code.value}/{finding.verdict}", "bold"),
         f" [{finding.rule}] {where(finding)}",
     )
-    lines = [head, Text(f"      {finding.message}")]
+    lines = [Text(finding.message)]
     if finding.action:
-        lines.append(Text(f"      → {finding.action}", style="bold"))
+        lines.append(Text(f"→ {finding.action}", style="bold"))
     if evidence_of(finding):
-        lines.append(Text(f"      {'; '.join(evidence_of(finding))}", style="dim"))
-    return Group(*lines)
+        lines.append(Text("; ".join(evidence_of(finding)), style="dim"))
+    return Group(head, Padding(Group(*lines), (0, 0, 0, 6)))
 
 
 def _checklist(report: Report) -> Table:
@@ -100,8 +103,6 @@ def _next_study(report: Report) -> RenderableType:
     if proposal is None:
         return Group(_heading("Next study"), Text("Nothing is proposed."))
     lines = [Text(proposal.goal), *(Text(f"- {reason}") for reason in proposal.reasons)]
-    if report.next_yaml is not None:
-        lines += [Text(""), Text(report.next_yaml.rstrip())]
     return Group(_heading(f"Next study: {proposal.name}"), *lines)
 
 
