@@ -135,7 +135,7 @@ def draw_curves(series: Sequence[CurveSeries], objective: str, ident: str, title
                         mode="lines",
                         line={**line, "dash": dash},
                         name=_escaped(name),
-                        legendgroup=curve.trial,
+                        legendgroup=_escaped(curve.trial),
                         showlegend=dash == "solid",
                         hovertemplate=f"{_escaped(name)}<br>{_escaped(what)} %{{y:.5g}} at step %{{x}}<extra></extra>",
                     )
@@ -240,7 +240,7 @@ def draw_gradients(histogram: GradientHistogram) -> Drawn:
         )
     )
     figure.update_layout(_layout("gradient norm before clipping", "steps", False))
-    figure.update_xaxes(type="log", tickformat="~g")
+    figure.update_xaxes(type="log", tickformat="~g", dtick="D2")
     _vertical(figure, histogram.percentile, COLOURS[1], "90th percentile", log=True, dash="dash")
     if histogram.clipped_at is not None:
         _vertical(figure, histogram.clipped_at, BAD, f"clipped at {histogram.clipped_at:.3g}", log=True, dash="solid")

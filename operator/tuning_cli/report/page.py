@@ -52,6 +52,8 @@ BY_CODE: Mapping[Code, Sequence[str]] = {
 OF_PARAMETER = (Code.SEARCH_SPACE_EDGE, Code.INFEASIBLE, Code.SAMPLING, Code.INSTABILITY)
 BY_CURVES = (Code.INSTABILITY, Code.PIPELINE_BUG, Code.WARMUP)
 MOST_CURVES = 6
+ANSWER = "isolation-"
+"""What the pictures of the question itself begin with: they stand beside the conclusion."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ class Card:
 def html_report(report: Report) -> str:
     """Return the page."""
     figures = {each.id: each for each in figures_of(report)}
-    cards, placed = _cards(report, figures)
+    answer = [each for ident, each in figures.items() if ident.startswith(ANSWER)]
+    cards, placed = _cards(report, figures, {each.id for each in answer})
     rest = [each for ident, each in figures.items() if ident not in placed]
     return _template().render(
         report=report,
@@ -80,10 +83,11 @@ def html_report(report: Report) -> str:
         conclusion=report.analysis.conclusion,
         proposal=report.analysis.next_study,
         winner=winner_text(report.analysis),
+        answer=answer,
         cards=cards,
         checklist=[(f, where(f)) for f in report.checklist],
         rest=rest,
-        figures=Markup(_script_safe(json.dumps({i: json.loads(f.figure) for i, f in _all(cards, rest)}))),  # noqa: S704
+        figures=Markup(_script_safe(json.dumps({i: json.loads(f.figure) for i, f in _all(cards, [*answer, *rest])}))),  # noqa: S704
         plotly=Markup(get_plotlyjs()),  # noqa: S704 - the library itself
     )
 
@@ -112,9 +116,8 @@ def figures_of(report: Report) -> list[Drawn]:
     return drawn
 
 
-def _cards(report: Report, figures: dict[str, Drawn]) -> tuple[list[Card], set[str]]:
+def _cards(report: Report, figures: dict[str, Drawn], placed: set[str]) -> tuple[list[Card], set[str]]:
     cards: list[Card] = []
-    placed: set[str] = set()
     for number, finding in enumerate(report.noteworthy):
         own = _own_curves(report, finding, number)
         wanted = [figures[i] for i in _wanted(report, finding) if i in figures]
