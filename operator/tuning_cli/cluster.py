@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from kubernetes.config import ConfigException, list_kube_config_contexts
+from kubernetes.aio.config import ConfigException, list_kube_config_contexts
 
 from tuning_cli.inputs import StudyWithEarlier
 from tuning_cli.problems import InputError, Problem, Warnings

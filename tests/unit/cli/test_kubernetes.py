@@ -14,6 +14,7 @@ from tuning_cli.problems import InputError, Warnings
 from tuning_cli.reading.kubernetes_objects import trials_from_list
 from tuning_cli.reading.places import Document, to_yaml
 from tuning_cli.reading.study_file import StudyFile, study_of
+from tuning_operator.clients.cluster import Cluster
 from tuning_operator.clients.errors import NotFound, Unreachable
 from tuning_operator.playbook.records import State
 
@@ -119,7 +120,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Any:
         async def connect() -> FakeCluster:
             return cluster
 
-        monkeypatch.setattr(door.Cluster, "connect", connect)
+        monkeypatch.setattr(Cluster, "connect", connect)
         monkeypatch.setattr(door, "list_kube_config_contexts", lambda: ([], {"context": {"namespace": "team"}}))
         return cluster
 
@@ -161,8 +162,7 @@ def test_a_next_study_too_large_for_the_status_is_computed_again(serve: Any) -> 
 
 
 def test_where_nothing_is_to_be_done_next_says_so(serve: Any) -> None:
-    spec = {"nextStudy": {"policy": "Off"}}
-    serve(FakeCluster([in_cluster(**spec)]))
+    serve(FakeCluster([in_cluster(nextStudy={"policy": "Off"})]))
     answer = kubectl_tuning("next", "digits", "-n", "ml")
     assert (answer.code, answer.out) == (2, "")
     assert answer.errors[0].startswith("error: no next study is proposed")
@@ -184,7 +184,7 @@ def test_what_the_cluster_says_is_told_in_a_line(serve: Any, monkeypatch: pytest
     async def refuse() -> None:
         raise Unreachable("GET /apis: connection refused")
 
-    monkeypatch.setattr(door.Cluster, "connect", refuse)
+    monkeypatch.setattr(Cluster, "connect", refuse)
     assert kubectl_tuning("next", "digits").errors == ("error: GET /apis: connection refused",)
 
 
