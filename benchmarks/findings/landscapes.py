@@ -51,21 +51,21 @@ def _one_sided(points: Array) -> Array:
 
 def _cliff(points: Array) -> Array:
     """Return a loss that falls with the first axis until, beyond 0.6, training fails (a stability edge)."""
-    return np.where(points[:, 0] > 0.6, np.inf, 0.6 - points[:, 0] + 0.2 * _bowl(points))
+    return np.asarray(np.where(points[:, 0] > 0.6, np.inf, 0.6 - points[:, 0] + 0.2 * _bowl(points)))
 
 
 def _plateau(points: Array) -> Array:
     """Return one good region beside which nothing is learnt, and nothing is told apart."""
-    return np.minimum(_bowl(points), 0.12 * points.shape[1])
+    return np.asarray(np.minimum(_bowl(points), 0.12 * points.shape[1]))
 
 
 def _flat(points: Array) -> Array:
     """Return a floor of equally good points, as where other things limit quality."""
-    return np.maximum(_bowl(points), 0.04 * points.shape[1])
+    return np.asarray(np.maximum(_bowl(points), 0.04 * points.shape[1]))
 
 
 def _mostly_infeasible(points: Array) -> Array:
-    return np.where(points[:, -1] > 0.4, np.inf, np.sum((points - 0.3) ** 2, axis=1))
+    return np.asarray(np.where(points[:, -1] > 0.4, np.inf, np.sum((points - 0.3) ** 2, axis=1)))
 
 
 LANDSCAPES: Final = (

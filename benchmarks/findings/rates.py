@@ -5,6 +5,9 @@ from typing import Any
 
 from scipy.stats import binomtest
 
+Case = dict[str, str | int | float]
+"""A situation, by what describes it."""
+
 
 @dataclass(frozen=True)
 class Rate:
@@ -42,7 +45,7 @@ class Row:
 
     rule: str
     """The finding's code, or what else decides."""
-    case: dict[str, str | int | float]
+    case: Case
     """The situation: the columns of the table."""
     false_alarms: Rate | None = None
     """Where nothing is to be found."""

@@ -6,7 +6,7 @@ from typing import Final
 from zlib import crc32
 
 from benchmarks.findings.landscapes import LANDSCAPES, Landscape
-from benchmarks.findings.rates import Rate, Row
+from benchmarks.findings.rates import Case, Rate, Row
 from benchmarks.findings.studies import OWN, SHARED, Plan, drawn
 from tuning_operator.playbook.comparison.winner import outcome
 
@@ -39,7 +39,7 @@ def rows(repetitions: int, say: Callable[[str], None]) -> Iterator[Row]:
         for situation, rate in alarms.items():
             by_situation[situation] += rate
         hits = {effect: _pooled(plan, effect, max(1, repetitions // 2)) for effect in EFFECTS}
-        case = {"space": space, "dimensions": dimensions, "trials": trials, "arms": arms}
+        case: Case = {"space": space, "dimensions": dimensions, "trials": trials, "arms": arms}
         total = sum(alarms.values(), Rate(0, 0))
         say(f"{RULE} {case}: {total}")
         yield Row(RULE, case, total, hits[EFFECTS[-1]], LIMIT)
@@ -56,7 +56,7 @@ def unequal_rows(repetitions: int, say: Callable[[str], None]) -> Iterator[Row]:
     for dimensions, trials in itertools.product(UNEQUAL, TRIALS):
         plan = Plan(2, trials, dimensions, OWN)
         rates = [winners(plan, (bowl, noise), 0.0, 4 * repetitions) for noise in NOISES]
-        case = {"dimensions": " and ".join(map(str, dimensions)), "trials": trials}
+        case: Case = {"dimensions": " and ".join(map(str, dimensions)), "trials": trials}
         total = sum(rates, Rate(0, 0))
         say(f"unequal {case}: {total}")
         yield Row("WinnerUnequalDimensions", case, total)

@@ -27,7 +27,7 @@ def shape_of(name: str, fraction: Series, speed: float = 0.5) -> Series:
         case "plateau":
             return np.maximum(0.0, 1 - 10 * fraction)
         case "steps":
-            return 0.4 * np.exp(-fraction / 0.08) + 0.4 * (fraction < 0.5) + 0.2 * (fraction < 0.75)
+            return np.asarray(0.4 * np.exp(-fraction / 0.08) + 0.4 * (fraction < 0.5) + 0.2 * (fraction < 0.75))
         case _:
             return np.exp(-fraction / 0.2) + 0.5 * np.exp(-(((fraction - 0.06) / 0.03) ** 2))
 
@@ -41,7 +41,7 @@ def curve(
 
 
 def curves(count: int, seed: int = 0, fewest: int = 10, most: int = 200) -> Iterator[Series]:
-    """Return curves of all shapes, of `fewest` to `most` evaluations, with noise from 1e-5 to a tenth of their height."""
+    """Return curves of all shapes, `fewest` to `most` points, with noise from 1e-5 to a tenth of their height."""
     rng = np.random.default_rng(seed)
     for i in range(count):
         points = int(rng.integers(fewest, most + 1))

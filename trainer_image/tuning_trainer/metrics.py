@@ -21,14 +21,14 @@ DEFAULT_OBJECTIVE: Final = "validation_loss"
 
 
 def require_metric(name: str) -> None:
-    """Refuse an objective that the trainer does not measure.
+    """Refuse a metric that the study needs, for its objective or a constraint, and the trainer does not measure.
 
     Raises:
         ConfigurationError: with the list of the metrics that there are.
     """
     if name not in METRICS:
         raise ConfigurationError(
-            f"the objective {name!r:.60} is not measured here. Known metrics: {', '.join(METRICS)}"
+            f"the study's metric {name!r:.60} is not measured here. Known metrics: {', '.join(METRICS)}"
         )
 
 

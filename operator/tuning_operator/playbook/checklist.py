@@ -7,7 +7,7 @@ from typing import Final
 
 from tuning_operator.api.findings import Code, Finding
 from tuning_operator.playbook import exploitation
-from tuning_operator.playbook.comparison import fairness
+from tuning_operator.playbook.comparison import adoption, fairness
 from tuning_operator.playbook.curves import end_of_training, overfitting, pipeline, step_budget, step_variance
 from tuning_operator.playbook.length import batch_size, first_length, rounds
 from tuning_operator.playbook.records import StudyRecord
@@ -86,6 +86,7 @@ CHECKLIST: Final = (
     Check("K03", "Is the comparison fair?", (Code.FAIR_COMPARISON,), _with_findings(fairness.check)),
     Check("K09", "Do trials train for the right number of steps?", (Code.STEP_BUDGET,), _of_study(step_budget.check)),
     Check("K10", "Does training still improve at its end?", (Code.END_OF_TRAINING,), _of_study(end_of_training.check)),
+    Check("K06", "Should the change be adopted?", (Code.ADOPTION,), _with_earlier(adoption.check)),
     Check("K14", "Would a warm-up help?", (Code.WARMUP,), _with_earlier(warmup.check)),
     Check("K15", "Should gradients be clipped?", (Code.CLIPPING,), _of_study(clipping.check)),
     Check("K23", "Which hyperparameters matter?", (Code.ROLE,), _of_study(roles.check)),

@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from statistics import fmean, stdev
 
+from tuning_contract.curve import thinned
 from tuning_operator.api.base import Condition
 from tuning_operator.api.hyperparameters import Role
+from tuning_operator.api.study import SecondObjective, TuningStudySpec
 from tuning_operator.api.study_status import (
+    PARETO_TRIALS,
     TOP_TRIALS,
     ParameterAssignment,
+    ParetoPoint,
     PreviousEvidence,
     StudyDuration,
     TrialCounts,
@@ -19,6 +23,7 @@ from tuning_operator.api.study_status import (
     TuningStudyStatus,
 )
 from tuning_operator.api.trial import ResultSource, TrialState
+from tuning_operator.search.pareto import nondominated
 from tuning_operator.study import budget, lint, starting
 from tuning_operator.study.budget import Outcome, OutcomeKind
 from tuning_operator.study.conditions import condition, find, merged
@@ -54,7 +59,8 @@ def study_status(snapshot: Snapshot, trials: Sequence[TrialView], findings: Find
     study = snapshot.study
     counts = counted(trials)
     over = findings.outcome is not None
-    top = best_trials(snapshot, trials, over)
+    points = complete_points(snapshot.study.spec, trials, over)
+    top = best_trials(snapshot.study.spec, points)
     done = sum(budget.counts(trial.status) for trial in trials)
     before = study.status.completion_time
     return TuningStudyStatus(
@@ -64,6 +70,7 @@ def study_status(snapshot: Snapshot, trials: Sequence[TrialView], findings: Find
         trials=counts,
         best=top[0] if top else None,
         top=top,
+        pareto_front=pareto_front(snapshot.study.spec, points),
         evidence=_evidence(snapshot, findings),
         start_time=findings.start_time,
         completion_time=(before or snapshot.now.replace(microsecond=0)) if over else None,
@@ -82,10 +89,11 @@ def _evidence(snapshot: Snapshot, findings: Findings) -> list[PreviousEvidence]:
 def counted(trials: Iterable[TrialView]) -> TrialCounts:
     """Count the trials by state."""
     states: Counter[TrialState] = Counter()
-    retries = stopped_early = 0
+    retries = stopped_early = violating = 0
     for trial in trials:
         states[trial.status.state] += 1
         retries += trial.status.infrastructure_retries
+        violating += trial.status.state is TrialState.SUCCEEDED and _violates(trial)
         stopped_early += trial.status.state is TrialState.STOPPED and trial.status.stop is not None
     return TrialCounts(
         total=states.total(),
@@ -95,6 +103,7 @@ def counted(trials: Iterable[TrialView]) -> TrialCounts:
         paused=states[TrialState.PAUSED],
         succeeded=states[TrialState.SUCCEEDED],
         infeasible=states[TrialState.INFEASIBLE],
+        violating=violating,
         failed=states[TrialState.FAILED],
         stopped=states[TrialState.STOPPED],
         stopped_early=stopped_early,
@@ -102,38 +111,74 @@ def counted(trials: Iterable[TrialView]) -> TrialCounts:
     )
 
 
-def best_trials(snapshot: Snapshot, trials: Iterable[TrialView], over: bool) -> list[TrialSummary]:
-    """Return the ten best points, best first, the earlier of equals before the later.
+def complete_points(spec: TuningStudySpec, trials: Iterable[TrialView], over: bool) -> list[Sequence[TrialView]]:
+    """Return the trials of each point that can be the best one, its replicates together.
 
     Args:
-        snapshot: the world.
+        spec: the study.
         trials: as they stand after this decision.
         over: whether the study is over, so that no replicates come any more.
     """
-    spec = snapshot.study.spec
-    sign = spec.objective.direction.sign
-    searched = {h.name for h in spec.hyperparameters if h.role is not Role.FIXED}
     replicates = spec.search.replicates
     points: defaultdict[tuple[int, int], list[TrialView]] = defaultdict(list)
     for trial in trials:
         points[trial.spec.arm, trial.spec.position // replicates].append(trial)
-    scored = [
-        (sign * fmean(values), of_point[0].spec.index, of_point)
+    return [
+        sorted(of_point, key=lambda trial: trial.spec.position)
         for of_point in points.values()
-        if (values := _values(of_point)) and (over or len(of_point) == replicates)
+        if (over or len(of_point) == replicates) and _values(of_point)
     ]
+
+
+def best_trials(spec: TuningStudySpec, points: Iterable[Sequence[TrialView]]) -> list[TrialSummary]:
+    """Return the ten best points, best first, the earlier of equals before the later."""
+    sign = spec.objective.direction.sign
+    searched = {h.name for h in spec.hyperparameters if h.role is not Role.FIXED}
+    scored = [(sign * fmean(_values(of_point)), of_point[0].spec.index, of_point) for of_point in points]
     best = heapq.nsmallest(TOP_TRIALS, scored, key=lambda entry: entry[:2])
-    return list(_within_limits([_summary(of_point, searched, replicates) for _, _, of_point in best]))
+    return list(_within_limits([_summary(of_point, searched, spec.search.replicates) for _, _, of_point in best]))
+
+
+def pareto_front(spec: TuningStudySpec, points: Iterable[Sequence[TrialView]]) -> list[ParetoPoint]:
+    """Return the points of which no other is better in both objectives, the best by the first one first."""
+    second = spec.second_objective
+    if second is None:
+        return []
+    found = [
+        ParetoPoint(
+            trial=of_point[0].name,
+            value=(value := fmean(_values(of_point))),
+            second=(other := fmean(values)),
+            display=f"{value:.6g}, {other:.6g}",
+        )
+        for of_point in points
+        if (values := _second_values(spec, second, of_point))
+    ]
+    signs = spec.objective.direction.sign, second.direction.sign
+    front = nondominated([(signs[0] * point.value, signs[1] * point.second) for point in found])
+    return [found[i] for i in thinned(front, PARETO_TRIALS)]
+
+
+def _second_values(spec: TuningStudySpec, second: SecondObjective, of_point: Sequence[TrialView]) -> list[float]:
+    results = [trial.status.result for trial in of_point if trial.status.state is TrialState.SUCCEEDED]
+    values = [result.measured(second.metric, spec.objective.at) for result in results if result is not None]
+    return [value for value in values if value is not None]
+
+
+def _violates(trial: TrialView) -> bool:
+    return trial.status.result is not None and bool(trial.status.result.violations)
 
 
 def _values(of_point: Sequence[TrialView]) -> list[float]:
-    """Return the objectives of a point's trials; none while one is under way, or where one had no good end.
+    """Return the objectives of a point's trials; none while one is under way, had no good end or violates a constraint.
 
     The mean of those that a rule let through, or that did not diverge, would be the mean of the lucky ones.
     """
     states = {trial.status.state for trial in of_point}
     cut_short = any(trial.status.stop is not None for trial in of_point)
     if TrialState.INFEASIBLE in states or cut_short or not all(state.is_finished for state in states):
+        return []
+    if any(map(_violates, of_point)):
         return []
     results = [trial.status.result for trial in of_point if trial.status.state is TrialState.SUCCEEDED]
     return [result.value for result in results if result is not None and result.value is not None]
@@ -152,13 +197,12 @@ def _within_limits(summaries: Sequence[TrialSummary]) -> Iterator[TrialSummary]:
 
 
 def _summary(of_point: Sequence[TrialView], searched: set[str], replicates: int) -> TrialSummary:
-    ordered = sorted(of_point, key=lambda trial: trial.spec.position)
-    measured = [trial for trial in ordered if trial.status.state is TrialState.SUCCEEDED]
+    measured = [trial for trial in of_point if trial.status.state is TrialState.SUCCEEDED]
     results = [trial.status.result for trial in measured if trial.status.result is not None]
     values = _values(of_point)
     is_exact = all(result.source is ResultSource.RECORD for result in results)
     return TrialSummary(
-        trial=ordered[0].name,
+        trial=of_point[0].name,
         value=fmean(values),
         replicates=len(values) if replicates > 1 else None,
         deviation=stdev(values) if replicates > 1 and len(values) > 1 else None,
@@ -166,7 +210,7 @@ def _summary(of_point: Sequence[TrialView], searched: set[str], replicates: int)
         step=results[0].step if replicates == 1 else None,
         source=(ResultSource.RECORD if is_exact else ResultSource.PROMETHEUS).value,
         parameters=[
-            ParameterAssignment(name=a.name, value=a.value) for a in ordered[0].spec.assignments if a.name in searched
+            ParameterAssignment(name=a.name, value=a.value) for a in of_point[0].spec.assignments if a.name in searched
         ],
     )
 

@@ -51,6 +51,13 @@ def test_a_trial_whose_objective_is_not_measured(tmp_path: Path) -> None:
     assert record_of(trial).reason == "BadConfiguration"
 
 
+def test_a_constraint_s_metric_that_is_not_measured_ends_a_trial_before_it_trains(tmp_path: Path) -> None:
+    trial = a_trial(tmp_path, metrics=("validation_error", "latency"))
+    code, _, errors = finish(start(trial))
+    assert code == BAD_CONFIGURATION
+    assert "'latency' is not measured here" in errors
+
+
 def test_a_trial_does_not_take_parameters_from_arguments(tmp_path: Path) -> None:
     code, _, errors = finish(start(a_trial(tmp_path), "--set", "learning_rate=0.1"))
     assert code == BAD_CONFIGURATION

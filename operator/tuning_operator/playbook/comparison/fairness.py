@@ -12,10 +12,11 @@ from tuning_operator.api.hyperparameters import Category, Hyperparameter, Meanin
 from tuning_operator.api.study import GoalKind
 from tuning_operator.playbook.answers import answer, passed, unknown
 from tuning_operator.playbook.arms import Arm, arms, position
+from tuning_operator.playbook.comparison.question import baseline_arm
 from tuning_operator.playbook.meaning import category_of, meaning_of
 from tuning_operator.playbook.records import StudyRecord
 from tuning_operator.playbook.thresholds import Origin, Threshold
-from tuning_operator.search.space import is_range, is_searched, typed
+from tuning_operator.search.space import is_range
 
 TUNED_VALUES: Final = Threshold(
     "tunedValues", 3, Origin.DEFAULT, "So many different values of a hyperparameter count as tuning it", low=2
@@ -43,6 +44,8 @@ STOPPED_SHARE: Final = Threshold(
 )
 FEWEST: Final = 5
 """Below so many trials with a result, an arm's values say little about how it was tuned."""
+RARE: Final = 0.001
+"""How often an arm's points leave the end of a range empty, by chance, that is called another range."""
 UNFAIR: Final = {
     (Code.SEARCH_SPACE_EDGE, "Expand"): "the best trials of an arm lie at the edge of a range",
     (Code.OVERFITTING, "BestTrial"): "the best trial of an arm overfits",
@@ -91,12 +94,9 @@ def not_tuned(study: StudyRecord, compared: Sequence[Arm]) -> list[Finding]:
     found = []
     for what in sorted({key for states in tuned for key, (_, is_tuned) in states.items() if is_tuned}):
         for arm, states in zip(compared, tuned, strict=True):
-            if what not in states or states[what][1]:
+            if what not in states or states[what][1] or _has_just_begun(study, arm, compared):
                 continue
             h = states[what][0]
-            # An arm of few trials lacks a budget, and no values; with none, nothing is known of it.
-            if not arm.launched or (is_searched(h) and len(arm.launched) < study.thresholds[TUNED_VALUES]):
-                continue
             count = _distinct(h, arm)
             others = [a for a, s in zip(compared, tuned, strict=True) if what in s and s[what][1]]
             found.append(
@@ -163,7 +163,8 @@ def budget(study: StudyRecord, compared: Sequence[Arm]) -> list[Finding]:
             thresholds=[BUDGET_SHARE],
         )
         for arm in compared
-        if len(arm.launched) < share * most
+        # The operator's own shares differ by one.
+        if len(arm.launched) < min(share * most, most - 1)
     ]
 
 
@@ -181,8 +182,8 @@ def covered_ranges(study: StudyRecord, compared: Sequence[Arm]) -> list[Finding]
                 covered.append((arm, min(units), max(units)))
         if len(covered) < 2:
             continue
-        # Few points end farther from the ends of a range than many: twice the usual gap is no difference of ranges.
-        gap = 2 / min(len(arm.launched) for arm, _, _ in covered)
+        # Few points end farther from the ends of a range than many, without any difference of the ranges.
+        gap = 1 - RARE ** (1 / min(len(arm.launched) for arm, _, _ in covered))
         lowest, highest = min(a for _, a, _ in covered), max(b for _, _, b in covered)
         allowed = max(study.thresholds[RANGE_DIFFERENCE], gap)
         for arm, below, above in covered:
@@ -218,8 +219,8 @@ def censored(study: StudyRecord, compared: Sequence[Arm]) -> list[Finding]:
             "Censored",
             Severity.WARN,
             "STU-3",
-            f"{len(arm.stopped)} of {len(arm.launched)} trials of this arm were stopped by comparison: nobody knows how "
-            "good they would have become.",
+            f"{len(arm.stopped)} of {len(arm.launched)} trials of this arm were stopped by comparison: nobody knows "
+            "how good they would have become.",
             action="Run the study with stopping.rule: DivergedOnly.",
             scientific=arm.scientific,
             numbers={"stopped": len(arm.stopped), "trials": len(arm.launched)},
@@ -249,25 +250,11 @@ def no_baseline(study: StudyRecord, compared: Sequence[Arm]) -> list[Finding]:
     ]
 
 
-def baseline_arm(study: StudyRecord, compared: Sequence[Arm]) -> Arm | None:
-    """Return the arm that `baseline.scientific` names; None: it names none, or not exactly one."""
-    baseline = study.spec.baseline
-    if baseline is None or not baseline.scientific:
-        return None
-    by_name = {h.name: h for h in study.spec.hyperparameters} | {
-        h.parameter_name: h for h in study.spec.hyperparameters
-    }
-    wanted = {}
-    for name, text in baseline.scientific.items():
-        h = by_name.get(name)
-        if h is None or h.role is not Role.SCIENTIFIC:
-            return None
-        try:
-            wanted[h.parameter_name] = typed(text, h.effective_value_type)
-        except ValueError:
-            return None
-    named = [arm for arm in compared if all(arm.scientific.get(n) == v for n, v in wanted.items())]
-    return named[0] if len(named) == 1 and named[0].scientific else None
+def _has_just_begun(study: StudyRecord, arm: Arm, compared: Sequence[Arm]) -> bool:
+    """Whether an arm lacks values as it lacks trials, and the others have hardly more; or it has none at all."""
+    trials = len(arm.launched)
+    most = max(len(other.launched) for other in compared)
+    return not trials or (trials < study.thresholds[TUNED_VALUES] and trials >= most - 1)
 
 
 def _too_little(study: StudyRecord, unclear: Sequence[Arm]) -> Finding:
@@ -285,25 +272,25 @@ def _too_little(study: StudyRecord, unclear: Sequence[Arm]) -> Finding:
 
 
 def _fair(study: StudyRecord, compared: Sequence[Arm], findings: Sequence[Finding]) -> list[Finding]:
+    """Return that the arms had the same chances, and which other findings make the comparison unfair all the same."""
     reasons = sorted({why for f in findings if (why := UNFAIR.get((f.code, f.verdict))) is not None})
-    if reasons:
-        # Each of them has its finding: a second one would say the same.
-        return []
     counts = sorted(len(arm.launched) for arm in compared)
+    but = f" The comparison is unfair all the same: {'; '.join(reasons)}." if reasons else ""
     return [
         passed(
             study,
             Code.FAIR_COMPARISON,
             "STU-3",
-            f"{len(compared)} arms were tuned alike, with {counts[0]} to {counts[-1]} trials each.",
+            f"{len(compared)} arms were tuned alike, with {counts[0]} to {counts[-1]} trials each.{but}",
             numbers={"arms": len(compared), "fewest": counts[0], "most": counts[-1]},
             thresholds=[TUNED_VALUES, BUDGET_SHARE, RANGE_DIFFERENCE, STOPPED_SHARE],
+            notes=reasons,
         )
     ]
 
 
 def _tuned(study: StudyRecord, arm: Arm) -> dict[str, tuple[Hyperparameter, bool]]:
-    """Return, by meaning or parameter name, the nuisance and fixed hyperparameters of an arm, and which it has tuned."""
+    """Return, by meaning or parameter, what of an arm's hyperparameters should be tuned, and whether it was."""
     found: dict[str, tuple[Hyperparameter, bool]] = {}
     for h in _space(study, arm):
         if h.role is Role.SCIENTIFIC or category_of(h) not in TUNED_FOR_EACH:

@@ -26,12 +26,20 @@ BAND_TRIALS: Final = Threshold(
 CLUSTER: Final = Threshold(
     "edgeCluster", 0.5, Origin.DEFAULT, "The share of the top trials at an edge from which on they cluster there"
 )
+WIDEST: Final = Threshold(
+    "edgeClusterBand",
+    0.3,
+    Origin.DEFAULT,
+    "The largest part of a range that can count as one cluster at its edge",
+    0.0,
+    0.5,
+)
 FEW_VALUES: Final = Threshold(
     "edgeFewValues", 10, Origin.DEFAULT, "Where a range was tried at so few values, only the last one is its edge"
 )
 TREND: Final = Threshold(
     "edgeTrend",
-    0.1,
+    0.05,
     Origin.DEFAULT,
     "How probable a trend towards the edge may be, by chance, among all trials of the arm",
     0.0,
@@ -99,7 +107,7 @@ class _Edge:
 
         In the edge itself a study of 20 trials has but two, and the best three could never all lie in it.
         """
-        room = (len(self.top) + 1) / len(self.feasible)
+        room = min((len(self.top) + 1) / len(self.feasible), self.study.thresholds[WIDEST])
         return self.is_within(trial, side, max(self.band, room)) or self.is_last(trial, side)
 
     def side(self) -> Side | None:
@@ -256,7 +264,7 @@ def _clustered(
     near = sum(edge.is_near(trial, side) for trial in edge.top)
     share, chance = near / len(edge.top), edge.chance_of_trend(side)
     numbers = {**numbers, "clustered": share, "trendByChance": chance}
-    used = [*_band_thresholds(edge), DIFFERENT, CLUSTER, TREND, TOP_SHARE, TOP_LEAST]
+    used = [*_band_thresholds(edge), DIFFERENT, CLUSTER, WIDEST, TREND, TOP_SHARE, TOP_LEAST]
     found = f"{near} of the {len(edge.top)} best trials lie at the {side.value} end of its range"
     doubts = []
     if share < t[CLUSTER]:

@@ -116,7 +116,7 @@ def _role(
     moved = _moved(hyperparameter, fits, t[MATTERS], t[MOVED])
     if moved is not None:
         one, other, distance, chance = moved
-        places = {f"optimum{i}": f.optima[hyperparameter.name][0] for i, f in enumerate((one, other), 1)}
+        places = {f"optimum{i}": f.optima[hyperparameter.name] for i, f in enumerate((one, other), 1)}
         where |= {"numbers": numbers | places | {"distance": distance, "byChance": chance}}
         where["thresholds"] = [*where["thresholds"], MOVED]
         return answer(
@@ -210,11 +210,13 @@ def _moved(
     pairs = list(combinations([fit for fit in fits if fit.shares[name] >= matters], 2))
     found = []
     for one, other in pairs:
-        (u, e), (v, f) = one.optima[name], other.optima[name]
-        error = math.hypot(e, f)
-        chance = 2 * float(stats.norm.sf(abs(u - v) / error)) if error > 0 else 0.0
-        if abs(u - v) > distance and chance <= ERROR / len(pairs):
-            found.append((one, other, abs(u - v), chance))
+        apart = abs(one.optima[name] - other.optima[name])
+        if apart <= distance:
+            continue
+        error = math.hypot(one.errors[name], other.errors[name])
+        chance = 2 * float(stats.norm.sf(apart / error)) if error > 0 else 0.0
+        if chance <= ERROR / len(pairs):
+            found.append((one, other, apart, chance))
     return max(found, key=lambda each: each[2], default=None)
 
 

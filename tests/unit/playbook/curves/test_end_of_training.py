@@ -1,6 +1,7 @@
 """How the top trials end tells whether a workload is compute-bound (playbook K10)."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,7 +74,7 @@ def test_five_values_are_no_run() -> None:
         tail_of(as_series([1.0] * 5))
 
 
-def study_with(*pairs: tuple[Series, Series | None], **fields: object) -> StudyRecord:
+def study_with(*pairs: tuple[Series, Series | None], **fields: Any) -> StudyRecord:
     spec = spec_of(**fields)
     sign = -1 if spec.objective.direction.value == "Maximize" else 1
     return study_of(
@@ -131,7 +132,7 @@ def test_without_results_nothing_is_known() -> None:
     assert only(check(study_of(spec, [trial_of(spec, 0, {"learning_rate": 0.1}, value=0.3)]))).verdict == "Unknown"
 
 
-def share(make: Callable[[], Series], points: int, ending: Ending, repeats: int = 80) -> float:
+def share(make: Callable[[], Series], points: int, ending: Ending, repeats: int = 40) -> float:
     """Return how many of a hundred studies with three top trials are said to end in one way."""
     found = []
     for _ in range(repeats):

@@ -1,19 +1,22 @@
 """The best steps tell whether runs are too long or too short (playbook K09)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.support.curves import curve
-from tests.support.studies import LEARNING_RATE, spec_of, study_of, trial_of
+from tests.support.studies import spec_of, study_of, trial_of
 from tuning_operator.api.findings import Finding, Severity
-from tuning_operator.playbook.curves.evaluations import Measured, run_length
+from tuning_operator.playbook.curves.evaluations import Measured
 from tuning_operator.playbook.curves.step_budget import Length, best_step_of, check, length_of
 from tuning_operator.playbook.records import StudyRecord, TrialRecord
 
 POINTS = 50
+LATE_AND_FLAT = [0.76, 0.77, 0.78, 0.79, 0.5]
+"""Best steps late in the run, and nothing that still improves in its last fifth."""
 
 
 @pytest.mark.parametrize(
@@ -42,9 +45,9 @@ def test_the_best_step_of_a_noisy_plateau_is_where_it_begins_and_not_its_luckies
 
 
 def falling_until(fraction: float, points: int = POINTS) -> list[float]:
-    """Return a loss that falls until a fraction of the run and rises a little afterwards."""
+    """Return a loss that falls evenly until a fraction of the run and stays there."""
     at = np.arange(1, points + 1) / points
-    return [float(v) for v in 0.3 + 0.5 * np.abs(at - fraction)]
+    return [float(v) for v in 0.3 + 0.5 * np.maximum(0, fraction - at)]
 
 
 def study_with(fractions: Sequence[float], points: int = POINTS, **fields: Any) -> StudyRecord:
@@ -77,7 +80,7 @@ def test_runs_whose_best_steps_are_consistently_late_are_too_short() -> None:
 
 @pytest.mark.parametrize("training", [{}, {"schedule": {"family": "Cosine"}}])
 def test_late_best_steps_may_come_of_the_decay(training: dict[str, Any]) -> None:
-    finding = only(check(study_with([0.8, 0.9, 0.76, 0.98, 0.5], training=training)))
+    finding = only(check(study_with(LATE_AND_FLAT, training=training)))
     assert (finding.verdict, finding.severity) == ("TooShort", Severity.INFO)
     assert "Confounded by decay" in finding.evidence.notes[0]
 
@@ -88,16 +91,14 @@ def test_decay_is_no_excuse_where_training_still_improves() -> None:
 
 
 def test_a_reported_learning_rate_that_does_not_decay_is_no_excuse_either() -> None:
-    study = study_with([0.8, 0.9, 0.76, 0.98, 0.5])
+    study = study_with(LATE_AND_FLAT)
     flat = tuple(with_rates(t, [0.1] * POINTS) for t in study.trials)
     assert only(check(study_of(study.spec, flat))).severity is Severity.WARN
     decayed = tuple(with_rates(t, np.linspace(0.1, 0, POINTS)) for t in study.trials)
     assert only(check(study_of(study.spec, decayed))).severity is Severity.INFO
 
 
-def with_rates(trial: TrialRecord, rates: Sequence[float]) -> TrialRecord:
-    from dataclasses import replace
-
+def with_rates(trial: TrialRecord, rates: Iterable[float]) -> TrialRecord:
     values = {**trial.curve.values, "learning_rate": tuple(float(r) for r in rates)}
     return replace(trial, curve=replace(trial.curve, values=values))
 
@@ -109,9 +110,10 @@ def test_best_steps_all_over_the_run_are_fine() -> None:
 
 def test_only_the_best_trials_count() -> None:
     study = study_with([0.5] * 20)
-    bad = [trial_of(study.spec, 50 + i, {"learning_rate": 1.0}, curve=[0.9] * POINTS) for i in range(4)]
+    bad = [trial_of(study.spec, 50 + i, {"learning_rate": 1.0}, curve=falling_until(1.0)) for i in range(4)]
+    bad = [replace(t, value=0.9) for t in bad]
     finding = only(check(study_of(study.spec, [*study.trials, *bad])))
-    assert finding.evidence.numbers["trials"] == 6
+    assert finding.evidence.numbers["trials"] == 6  # A quarter of 24.
     assert finding.verdict == "Ok"
 
 
@@ -134,19 +136,10 @@ def test_results_without_curves_tell_nothing() -> None:
     assert (finding.verdict, "keep the curve" in finding.action) == ("Unknown", True)
 
 
-def test_the_length_of_a_run_is_what_the_trial_says_else_its_parameter_else_the_study_else_its_curve() -> None:
-    steps = {"name": "max_steps", "type": "Integer", "role": "Fixed", "value": "700"}
-    spec = spec_of([LEARNING_RATE, steps])
-    told = trial_of(spec, 0, {"learning_rate": 0.01}, curve=[1.0] * POINTS, max_steps=600)
-    assert run_length(study_of(spec), told) == 600
-    untold = trial_of(spec, 0, {"learning_rate": 0.01}, curve=[1.0] * POINTS)
-    assert run_length(study_of(spec), untold) == 700
-    epochs = spec_of([LEARNING_RATE, {**steps, "name": "epochs", "value": "5"}])
-    assert run_length(study_of(epochs), trial_of(epochs, 0, {"learning_rate": 0.1}, curve=[1.0] * POINTS)) == 500
-    bare = spec_of(training={"maxSteps": 800})
-    assert run_length(study_of(bare), trial_of(bare, 0, {"learning_rate": 0.1}, curve=[1.0] * POINTS)) == 800
-    assert run_length(study_of(spec_of()), trial_of(spec_of(), 0, {"learning_rate": 0.1}, curve=[1.0] * 50)) == 500
-    assert run_length(study_of(spec_of()), trial_of(spec_of(), 0, {"learning_rate": 0.1}, value=1.0)) == 0
+def test_fractions_are_of_the_run_and_not_of_its_curve() -> None:
+    study = study_with([0.2] * 5)
+    longer = [replace(t, max_steps=1000) for t in study.trials]
+    assert only(check(study_of(study.spec, longer))).evidence.numbers["bestFractionLargest"] == 0.1
 
 
 def test_noise_does_not_make_saturated_runs_look_short_nor_decaying_ones_long() -> None:

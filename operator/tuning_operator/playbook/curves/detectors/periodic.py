@@ -22,7 +22,7 @@ CORRELATION: Final = Threshold(
 )
 CHANCE: Final = Threshold(
     "periodicDeviations",
-    4.0,
+    3.0,
     Origin.DEFAULT,
     "... and than this many standard deviations of the autocorrelation of pure noise, the root of 1/n",
 )
@@ -33,6 +33,14 @@ SHORTEST: Final = 3
 """The smallest lag, in evaluations, that is looked at."""
 CYCLES: Final = 3
 """A rhythm is seen at least this often."""
+MOST_TRIALS: Final = 64
+"""So many of the best trials are looked at: a bug of the pipeline shows in all of them."""
+AGAIN: Final = 0.3
+OPPOSITE: Final = -0.2
+"""In a rhythm the autocorrelation after two periods is above the one, and somewhere within a period below the other."""
+OUTLIER: Final = 3.0
+"""Values beyond this many standard deviations count as if they were there: one spike is no rhythm."""
+ROUNDING: Final = 1e-9
 
 
 def period_of(values: Series, thresholds: Thresholds = DEFAULTS) -> int | None:
@@ -45,16 +53,15 @@ def period_of(values: Series, thresholds: Thresholds = DEFAULTS) -> int | None:
     n = len(values)
     if n < thresholds[EVALUATIONS]:
         return None
-    rest = values - median_filter(values, size=2 * (n // 4) + 1, mode="nearest")
-    spread = MAD_TO_DEVIATION * float(np.median(np.abs(rest)))
-    if spread <= 1e-9 * float(np.max(np.abs(values))):
-        return None
-    correlation = _autocorrelation(np.clip(rest, -3 * spread, 3 * spread), n // CYCLES + 1)
     least = max(thresholds[CORRELATION], thresholds[CHANCE] / np.sqrt(n))
+    level = values - _trend(values)
     for lag in range(SHORTEST, n // CYCLES + 1):
-        is_peak = correlation[lag] >= correlation[lag - 1] and correlation[lag] >= correlation[lag + 1]
-        # Neighbours that resemble each other are a slow drift; in a rhythm there is an opposite in between.
-        if is_peak and correlation[lag] > least and correlation[1:lag].min() < 0:
+        rest = level - median_filter(level, size=2 * lag + 1, mode="nearest")
+        spread = MAD_TO_DEVIATION * float(np.median(np.abs(rest)))
+        if spread <= ROUNDING * float(np.max(np.abs(values))):
+            continue
+        correlation = _autocorrelation(np.clip(rest, -OUTLIER * spread, OUTLIER * spread), 2 * lag)
+        if correlation[lag] > least and _is_rhythm(correlation, lag):
             return lag
     return None
 
@@ -62,7 +69,7 @@ def period_of(values: Series, thresholds: Thresholds = DEFAULTS) -> int | None:
 def validation_is_periodic(study: StudyRecord) -> Finding:
     """Return whether the validation objective has a rhythm, in most trials, that the learning rate does not have."""
     fewest = study.thresholds[EVALUATIONS]
-    trials = [t for t in whole(study).feasible if len(objective_of(study, t)) >= fewest]
+    trials = [t for t in whole(study).feasible if len(objective_of(study, t)) >= fewest][:MOST_TRIALS]
     metric = study.spec.objective.metric
     if not trials:
         return unknown(
@@ -109,6 +116,25 @@ def _period_in_steps(study: StudyRecord, trial: TrialRecord) -> float | None:
 def _rate_is_periodic(study: StudyRecord, trial: TrialRecord) -> bool:
     rate = measured(trial, trial.curve.series(LEARNING_RATE)).values
     return period_of(rate, study.thresholds) is not None
+
+
+def _trend(values: Series) -> Series:
+    """Return a smooth curve of the kinds that losses follow, fitted to the values.
+
+    What is left of a steep beginning would hide a rhythm from the running median.
+    """
+    x = np.arange(1, len(values) + 1) / len(values)
+    forms = np.stack([np.ones_like(x), x, x**2, np.sqrt(x), np.log(x), 1 / (x + 0.05)], axis=1)
+    return np.asarray(forms @ np.linalg.lstsq(forms, values, rcond=None)[0])
+
+
+def _is_rhythm(correlation: Series, lag: int) -> bool:
+    """Whether a curve resembles itself after a lag as it does in a rhythm, and not as in a slow drift.
+
+    More than at the lags beside it, again after twice the lag, and with an opposite in between.
+    """
+    is_peak = correlation[lag] >= max(correlation[lag - 1], correlation[lag + 1])
+    return bool(is_peak and correlation[2 * lag] > AGAIN and correlation[1:lag].min() < OPPOSITE)
 
 
 def _autocorrelation(values: Series, lags: int) -> Series:
