@@ -14,8 +14,10 @@ from tuning_cli.problems import InputError, Warnings
 from tuning_cli.reading.kubernetes_objects import trials_from_list
 from tuning_cli.reading.places import Document, to_yaml
 from tuning_cli.reading.study_file import StudyFile, study_of
+from tuning_operator.api.findings import Conclusion, ConclusionState
 from tuning_operator.clients.cluster import Cluster
 from tuning_operator.clients.errors import NotFound, Unreachable
+from tuning_operator.playbook.analysis import Analysis
 from tuning_operator.playbook.records import State
 
 CURVE = json.dumps({"columns": ["step", "validation_loss"], "rows": [[10, 0.9], [20, 0.5]]})
@@ -161,8 +163,10 @@ def test_a_next_study_too_large_for_the_status_is_computed_again(serve: Any) -> 
     assert "kind: TuningStudy" in answer.out
 
 
-def test_where_nothing_is_to_be_done_next_says_so(serve: Any) -> None:
-    serve(FakeCluster([in_cluster(nextStudy={"policy": "Off"})]))
+def test_where_nothing_is_to_be_done_next_says_so(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    serve(FakeCluster([in_cluster()]))
+    nothing = Analysis((), Conclusion(state=ConclusionState.ALLOWED, reason="Done"), None)
+    monkeypatch.setattr(door, "analyse", lambda study, earlier: nothing)
     answer = kubectl_tuning("next", "digits", "-n", "ml")
     assert (answer.code, answer.out) == (2, "")
     assert answer.errors[0].startswith("error: no next study is proposed")
