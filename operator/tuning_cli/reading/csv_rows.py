@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tuning_cli.problems import InputError, Problem, Warnings
+from tuning_cli.reading.fields import FieldError, moment
 from tuning_cli.reading.guessed_study import parameter_name
 from tuning_cli.reading.trial_object import FIELDS
 from tuning_contract.environment import ParameterValue
@@ -108,10 +109,20 @@ def objects_of_table(
         else:
             data["state"] = "Infeasible" if data.get("value") in NON_FINITE.values() else "Succeeded"
         data.setdefault("name", f"trial-{row}")
-        if layout is not PLAIN and data["name"] in seen:
-            data["name"] = f"{data['name']}-{row}"
+        if layout is not PLAIN:
+            _lenient(data, seen, row)
         seen.add(data["name"])
         yield line, data
+
+
+def _lenient(data: dict[str, Any], seen: set[str], row: int) -> None:
+    """Mend what is no mistake of the user's: tools have names that repeat, and moments of their own form."""
+    if data["name"] in seen:
+        data["name"] = f"{data['name']}-{row}"
+    try:
+        moment(data.get("startedAt", ""), "startedAt")
+    except FieldError:
+        data.pop("startedAt", None)
 
 
 def parameter_of(title: str) -> str | None:

@@ -1,5 +1,6 @@
 """CSV with one row a trial, and what W&B and MLflow export."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,6 @@ STUDY = a_study(
 
 
 def study(folder: Path, manifest: dict[str, Any] = STUDY) -> Path:
-    import json
-
     (folder / "study.yaml").write_text(json.dumps(manifest))
     return folder / "study.yaml"
 
@@ -135,7 +134,7 @@ WANDB = """\
 "zany-1","finished","-","me","","2024-05-01T10:00:00.000Z","10","s","64","0.001","adamw","0.5"
 "zany-2","finished","-","me","","2024-05-01T10:00:00.000Z","10","s","64","0.1","sgd","0.25"
 "zany-2","crashed","-","me","","2024-05-01T10:00:00.000Z","10","s","64","0.00001","sgd",""
-"zany-4","killed","-","me","","2024-05-01T10:00:00.000Z","10","s","64","0.01","adamw","0.75"
+"zany-4","killed","-","me","","two days ago","10","s","64","0.01","adamw","0.75"
 """
 MLFLOW = """\
 run_id,experiment_id,status,artifact_uri,start_time,end_time,metrics.val_loss,params.lr,params.aug,tags.mlflow.runName
