@@ -17,6 +17,8 @@ from tuning_operator.playbook.arms import Arm, arms, is_infeasible, is_lost, who
 from tuning_operator.playbook.records import Purpose, State, StudyRecord, TrialRecord
 from tuning_operator.search.space import fixed_value, is_range, is_searched
 
+LEDGER: Final = ("Study", "Question", "Conclusion", "Trials", "Best result", "To reproduce it")
+"""The columns of a table of studies (TRK-2)."""
 WEIGHT: Final = {Severity.BLOCK: 0, Severity.WARN: 1, Severity.INFO: 2}
 
 
@@ -64,6 +66,8 @@ class Report:
     not_tested: tuple[str, ...]
     recipe: Recipe | None
     next_yaml: str | None
+    ledger: tuple[str, ...]
+    """A row of a table of studies (TRK-2): name, question, trials, best result, how to reproduce it."""
 
     @property
     def question(self) -> str:
@@ -86,7 +90,7 @@ def report_of(study: StudyRecord, analysis: Analysis) -> Report:
         key=lambda f: WEIGHT[f.severity],
     )
     columns = tuple(dict.fromkeys(h.parameter_name for h in study.spec.hyperparameters if is_searched(h)))
-    proposal = analysis.next_study
+    proposal, recipe = analysis.next_study, recipe_of(study, analysis)
     return Report(
         study=study,
         analysis=analysis,
@@ -95,8 +99,9 @@ def report_of(study: StudyRecord, analysis: Analysis) -> Report:
         columns=columns,
         rows=_rows(study, columns),
         not_tested=tuple(not_tested(study)),
-        recipe=recipe_of(study, analysis),
+        recipe=recipe,
         next_yaml=None if proposal is None or proposal.manifest is None else to_yaml(proposal.manifest),
+        ledger=_ledger(study, analysis, recipe),
     )
 
 
@@ -137,6 +142,18 @@ def not_tested(study: StudyRecord) -> list[str]:
     if not any(t.purpose is Purpose.RETRAIN for t in study.trials):
         said.append("No trial was trained again with another seed: the luck of single runs is in every figure.")
     return said + _uncounted(study)
+
+
+def _ledger(study: StudyRecord, analysis: Analysis, recipe: Recipe | None) -> tuple[str, ...]:
+    best = whole(study).best
+    return (
+        study.name,
+        study.spec.goal.question if study.spec.goal is not None else "",
+        f"{analysis.conclusion.state.value}: {analysis.conclusion.reason}",
+        str(len(study.trials)),
+        "" if best is None else f"{study.shown(study.loss(best)):.6g}",
+        "" if recipe is None else recipe.command,
+    )
 
 
 def _uncounted(study: StudyRecord) -> list[str]:

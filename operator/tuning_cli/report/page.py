@@ -11,28 +11,21 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from tuning_cli.report.contents import Report, evidence_of, thresholds_of, where, winner_text
-from tuning_cli.report.drawing import (
-    Drawn,
-    draw_axis,
-    draw_best_so_far,
-    draw_curves,
-    draw_gradients,
-    draw_importance,
-    draw_isolation,
-    draw_luck,
-    draw_parallel,
-    draw_steps,
-)
+from tuning_cli.report.contents import LEDGER, Report, evidence_of, thresholds_of, where, winner_text
+from tuning_cli.report.drawing.axis import draw_axis
+from tuning_cli.report.drawing.comparison import draw_best_so_far, draw_importance, draw_isolation, draw_luck
+from tuning_cli.report.drawing.parallel import draw_parallel
+from tuning_cli.report.drawing.style import Drawn
+from tuning_cli.report.drawing.training import draw_all_curves, draw_curves, draw_gradients, draw_norms, draw_steps
 from tuning_cli.report.figures.axis import axis_plots
-from tuning_cli.report.figures.curves import best_curves, curves_named
+from tuning_cli.report.figures.curves import all_curves, best_curves, curves_named, norm_curves
 from tuning_cli.report.figures.gradients import gradient_histogram
 from tuning_cli.report.figures.importance import importance_of
 from tuning_cli.report.figures.isolation import isolation_plots
 from tuning_cli.report.figures.parallel import parallel_coordinates
 from tuning_cli.report.figures.progress import best_so_far, search_luck, step_histogram
 from tuning_contract.environment import parameter_text
-from tuning_operator.api.findings import Code, Finding
+from tuning_operator.api.findings import Code, ConclusionState, Finding
 from tuning_operator.api.hyperparameters import Hyperparameter
 from tuning_operator.api.study import Direction
 
@@ -41,7 +34,7 @@ BY_CODE: Mapping[Code, Sequence[str]] = {
     Code.STEP_VARIANCE: ("curves",),
     Code.END_OF_TRAINING: ("curves",),
     Code.STEP_BUDGET: ("best-steps",),
-    Code.CLIPPING: ("gradient-norms",),
+    Code.CLIPPING: ("gradient-norms", "norms-over-steps"),
     Code.SAMPLING: ("luck",),
     Code.FAIR_COMPARISON: ("isolation-0",),
     Code.ADOPTION: ("isolation-0",),
@@ -53,7 +46,7 @@ OF_PARAMETER = (Code.SEARCH_SPACE_EDGE, Code.INFEASIBLE, Code.SAMPLING, Code.INS
 BY_CURVES = (Code.INSTABILITY, Code.PIPELINE_BUG, Code.WARMUP)
 MOST_CURVES = 6
 ANSWER = "isolation-"
-"""What the pictures of the question itself begin with: they stand beside the conclusion."""
+"""What the pictures of the question itself begin with."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +66,9 @@ class Card:
 def html_report(report: Report) -> str:
     """Return the page."""
     figures = {each.id: each for each in figures_of(report)}
-    answer = [each for ident, each in figures.items() if ident.startswith(ANSWER)]
+    # ISO-2: the answer's picture comes first once the checklist lets it be one.
+    is_allowed = report.analysis.conclusion.state is ConclusionState.ALLOWED
+    answer = [each for ident, each in figures.items() if is_allowed and ident.startswith(ANSWER)]
     cards, placed = _cards(report, figures, {each.id for each in answer})
     rest = [each for ident, each in figures.items() if ident not in placed]
     return _template().render(
@@ -87,6 +82,7 @@ def html_report(report: Report) -> str:
         cards=cards,
         checklist=[(f, where(f)) for f in report.checklist],
         rest=rest,
+        ledger=LEDGER,
         figures=Markup(_script_safe(json.dumps({i: json.loads(f.figure) for i, f in _all(cards, [*answer, *rest])}))),  # noqa: S704
         plotly=Markup(get_plotlyjs()),  # noqa: S704 - the library itself
     )
@@ -101,6 +97,8 @@ def figures_of(report: Report) -> list[Drawn]:
     drawn += [draw_axis(plot, metric, maximize=maximize) for plot in plots]
     if curves := best_curves(study):
         drawn.append(draw_curves(curves, metric, "curves", "Training curves of the best trials"))
+    if len(everything := all_curves(study)) > len(curves):
+        drawn.append(draw_all_curves(everything, metric))
     if parallel := parallel_coordinates(study):
         drawn.append(draw_parallel(parallel, metric))
     if courses := best_so_far(study):
@@ -113,6 +111,8 @@ def figures_of(report: Report) -> list[Drawn]:
         drawn.append(draw_steps(steps))
     if gradients := gradient_histogram(study):
         drawn.append(draw_gradients(gradients))
+    if norms := norm_curves(study):
+        drawn.append(draw_norms(norms))
     return drawn
 
 

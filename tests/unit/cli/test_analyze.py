@@ -1,6 +1,7 @@
 """`kubectl tuning analyze` and `next` on files: what programs get, and what people get."""
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,12 @@ def test_warnings_go_to_standard_error(tmp_path: Path) -> None:
     answer = kubectl_tuning("analyze", *written(tmp_path, ONE_RATE, lines), "-o", "json")
     assert answer.json["conclusion"]
     assert answer.errors == (f"warning: {tmp_path}/trials.jsonl: color: is ignored: it is no field of a trial",)
+
+
+def test_kubectl_finds_the_command_as_its_plugin() -> None:
+    script = ROOT / "bin" / "kubectl-tuning"
+    said = subprocess.run([script, "--help"], capture_output=True, text=True, check=True, timeout=120).stdout
+    assert all(command in said for command in ("analyze", "report", "next"))
 
 
 def example(language: str, number: int) -> str:

@@ -1,10 +1,11 @@
 """The figures as values: what they show, without looking at a picture."""
 
 import math
+from dataclasses import replace
 
 from tests.support.studies import LEARNING_RATE, spec_of, study_of, trial_of
 from tuning_cli.report.figures.axis import Cut, Edge, Mark, axis_plots, text_of
-from tuning_cli.report.figures.curves import best_curves, curves_named
+from tuning_cli.report.figures.curves import all_curves, best_curves, curves_named, norm_curves
 from tuning_cli.report.figures.gradients import gradient_histogram
 from tuning_cli.report.figures.importance import importance_of
 from tuning_cli.report.figures.isolation import isolation_plots
@@ -13,7 +14,7 @@ from tuning_cli.report.figures.progress import best_so_far, search_luck, step_hi
 from tuning_contract.diagnostics import Diagnostics, LogHistogram
 from tuning_operator.api.findings import Code, Finding, Severity, Side
 from tuning_operator.api.hyperparameters import Scale
-from tuning_operator.playbook.records import Purpose, State, StudyRecord
+from tuning_operator.playbook.records import Curve, Purpose, State, StudyRecord
 
 OPTIMIZER = {"name": "optimizer", "type": "Categorical", "role": "Scientific", "values": ["a", "b", "c"]}
 MOMENTUM = {"name": "momentum", "type": "Float", "role": "Nuisance", "low": 0.5, "high": 0.99, "scale": "ReverseLog"}
@@ -140,6 +141,27 @@ def test_curves_are_those_of_the_three_best_of_each_arm() -> None:
     assert shown[0].objective == (3.0, 1.0, 2.0)
     assert shown[0].train_loss == (2.0, None, 1.0)
     assert shown[0].best_step == 20
+
+
+def test_all_curves_are_there_the_best_first_and_those_that_broke_last() -> None:
+    spec = spec_of()
+    curves = [[3.0, 2.0], [3.0, 1.0], [3.0, math.nan]]
+    states = [State.SUCCEEDED, State.SUCCEEDED, State.INFEASIBLE]
+    trials = [
+        trial_of(spec, i, {"learning_rate": 0.1}, curve=c, state=s)
+        for i, (c, s) in enumerate(zip(curves, states, strict=True))
+    ]
+    assert [c.trial for c in all_curves(study_of(spec, trials))] == ["t-1", "t-0", "t-2"]
+
+
+def test_gradient_norms_over_the_steps_are_those_of_the_best_trial() -> None:
+    spec = spec_of()
+    best = trial_of(spec, 0, {"learning_rate": 0.1}, curve=[2.0, 1.0])
+    values = {**best.curve.values, "grad_norm": (5.0, math.inf)}
+    best = replace(best, curve=Curve(best.curve.steps, values))
+    (norms,) = norm_curves(study_of(spec, [best, trial_of(spec, 1, {"learning_rate": 0.1}, curve=[3.0, 3.0])]))
+    assert (norms.trial, norms.steps, norms.norms) == ("t-0", (10, 20), (5.0, None))
+    assert norm_curves(study_of(spec, [trial_of(spec, 1, {"learning_rate": 0.1}, curve=[3.0, 3.0])])) == ()
 
 
 def test_curves_can_be_asked_for_by_name() -> None:

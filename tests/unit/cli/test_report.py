@@ -174,6 +174,7 @@ def test_each_picture_is_drawn_once_beside_the_finding_that_it_shows() -> None:
         "axis-momentum",
         "axis-width",
         "curves",
+        "all-curves",
         "parallel-coordinates",
         "best-so-far",
         "luck",
@@ -182,6 +183,26 @@ def test_each_picture_is_drawn_once_beside_the_finding_that_it_shows() -> None:
     }
     article = page[page.index("<article") : page.index("</article>")]
     assert 'data-figure="axis-learning_rate"' in article
+
+
+def test_the_pictures_of_the_question_come_first_once_a_conclusion_is_allowed() -> None:
+    allowed = outside_of_plotly(html_report(a_report()))
+    blocked = outside_of_plotly(html_report(a_report(state="Blocked", winner=None)))
+    first = 'data-figure="isolation-0"'
+    assert allowed.index(first) < allowed.index('<section id="findings">')
+    assert blocked.index(first) > blocked.index('<section id="findings">')
+
+
+def test_the_study_has_its_row_for_a_table_of_studies() -> None:
+    name, question, conclusion, trials, best, command = a_report().ledger
+    assert (name, question, conclusion, trials, best) == (
+        "study",
+        "Does AdamW win?",
+        "Allowed: Better",
+        "12",
+        "0.166667",
+    )
+    assert command.startswith("docker run")
 
 
 def test_the_edge_that_should_move_is_drawn() -> None:

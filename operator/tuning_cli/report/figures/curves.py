@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from tuning_cli.report.figures.axis import name_of
-from tuning_contract.diagnostics import TRAIN_LOSS
+from tuning_contract.diagnostics import GRAD_NORM, TRAIN_LOSS
 from tuning_operator.playbook.arms import arms
 from tuning_operator.playbook.records import StudyRecord, TrialRecord
 
 BEST_OF_ARM: Final = 3
 MOST_POINTS: Final = 500
+MOST_OF_ARM: Final = 60
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,38 @@ class CurveSeries:
     train_loss: tuple[float | None, ...]
     """Empty where it was never measured."""
     best_step: int | None
+
+
+@dataclass(frozen=True)
+class NormSeries:
+    """The gradient norm over one trial's evaluations, before clipping."""
+
+    trial: str
+    arm: str
+    steps: tuple[int, ...]
+    norms: tuple[float | None, ...]
+
+
+def all_curves(study: StudyRecord) -> tuple[CurveSeries, ...]:
+    """Return the curves of each arm's trials, the best first, infeasible ones last; at most 60 an arm (PLT-3)."""
+    found = []
+    for arm in arms(study):
+        ordered = [t for t in (*arm.feasible, *arm.stopped, *arm.infeasible) if len(t.curve) > 1][:MOST_OF_ARM]
+        found += [_series(study, t, name_of(arm.scientific), rank) for rank, t in enumerate(ordered, start=1)]
+    return tuple(found)
+
+
+def norm_curves(study: StudyRecord) -> tuple[NormSeries, ...]:
+    """Return the gradient norms of the best trial of each arm, where they were reported (CLP-4)."""
+    found = []
+    for arm in arms(study):
+        norms = arm.best.curve.series(GRAD_NORM) if arm.best is not None else ()
+        if arm.best is not None and len(norms) > 1:
+            keep = _thinned(len(norms))
+            steps = tuple(arm.best.curve.steps[i] for i in keep)
+            values = tuple(_finite(float(norms[i])) for i in keep)
+            found.append(NormSeries(arm.best.name, name_of(arm.scientific), steps, values))
+    return tuple(found)
 
 
 def best_curves(study: StudyRecord) -> tuple[CurveSeries, ...]:
