@@ -104,7 +104,10 @@ def curves_by_arm(snapshot: Snapshot) -> Mapping[int, list[Curve]]:
     compares = snapshot.study.spec.stopping.rule.compares
     for trial in snapshot.trials.values():
         # A rule that compares nothing needs no curve of what has ended: of ten thousand trials, a few run.
-        if compares or not trial.status.state.is_finished:
+        ended = trial.status.state.is_finished
+        # Nor is a trial measured by one that violates a constraint: it could never be the best.
+        counts = compares and not (trial.status.result is not None and trial.status.result.violations)
+        if counts or not ended:
             found[trial.spec.arm].append(_curve(snapshot, trial))
     return found
 

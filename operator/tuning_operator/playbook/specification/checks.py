@@ -5,7 +5,6 @@ from typing import Final
 
 from tuning_operator.api.findings import UNKNOWN, Code, Finding, Severity
 from tuning_operator.playbook.answers import passed
-from tuning_operator.playbook.arms import arm_key
 from tuning_operator.playbook.records import StudyRecord
 from tuning_operator.playbook.specification import adam, batch, budget, optimizers, ranges, roles, training
 from tuning_operator.playbook.specification.design import PlannedArm, not_known, planned_arms
@@ -52,7 +51,9 @@ def check(study: StudyRecord) -> list[Finding]:
     found = [finding for rule in OF_STUDY for finding in rule(study)]
     try:
         arms = planned_arms(study)
-    except ValueError as error:
+        found += roles.several_scientific(study, arms)
+        found += _of_arms(study, arms)
+    except (ValueError, OverflowError) as error:
         found.append(
             not_known(
                 study,
@@ -61,9 +62,6 @@ def check(study: StudyRecord) -> list[Finding]:
                 action="Mend spec.hyperparameters; the operator refuses such a study.",
             )
         )
-    else:
-        found += roles.several_scientific(study, arms)
-        found += _once([finding for rule in OF_EACH_ARM for arm in arms for finding in rule(study, arm)], len(arms))
     if not any(f.severity is not Severity.INFO or f.verdict == UNKNOWN for f in found):
         found.append(
             passed(study, Code.SPECIFICATION, "K04", "Nothing in the specification speaks against a conclusion.")
@@ -71,14 +69,28 @@ def check(study: StudyRecord) -> list[Finding]:
     return sorted(found, key=lambda finding: ORDER.index(finding.severity))
 
 
-def _once(found: Sequence[Finding], arms: int) -> list[Finding]:
-    """Say what was found in all arms once; budgets that differ by a trial are the same, and the smallest is told."""
-    alike: dict[tuple[object, ...], list[Finding]] = {}
-    for finding in found:
-        what = (finding.verdict, finding.severity, finding.rule, finding.parameter, finding.action)
-        alike.setdefault(what, []).append(finding)
-    said: list[Finding] = []
-    for group in alike.values():
-        is_everywhere = len({arm_key(finding.scientific) for finding in group}) == arms
-        said += [group[-1].model_copy(update={"scientific": {}})] if is_everywhere else group
-    return said
+def _of_arms(study: StudyRecord, arms: Sequence[PlannedArm]) -> list[Finding]:
+    """Return what is found in each arm, once where it is the same in all.
+
+    Budgets that differ by a trial are the same, and the smallest is told. Arms that look alike are looked at once:
+    there may be a thousand of them.
+    """
+    alike: dict[tuple[object, ...], list[PlannedArm]] = {}
+    for arm in arms:
+        alike.setdefault(arm.looks_like, []).append(arm)
+    said: dict[tuple[object, ...], dict[tuple[object, ...], Finding]] = {}
+    for rule in OF_EACH_ARM:
+        for look, (arm, *_) in alike.items():
+            for f in rule(study, arm):
+                said.setdefault((f.verdict, f.severity, f.rule, f.parameter, f.action), {})[look] = f
+    found: list[Finding] = []
+    for by_look in said.values():
+        if len(by_look) == len(alike):
+            found.append(list(by_look.values())[-1].model_copy(update={"scientific": {}}))
+        else:
+            found += [
+                f.model_copy(update={"scientific": dict(arm.scientific)})
+                for look, f in by_look.items()
+                for arm in alike[look]
+            ]
+    return found

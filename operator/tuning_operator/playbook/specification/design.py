@@ -1,8 +1,9 @@
 """A study's specification as its rules ask for it: its arms before any trial, and what its hyperparameters can be."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from tuning_contract.environment import ParameterValue
@@ -14,7 +15,7 @@ from tuning_operator.api.study import GoalKind, TuningStudySpec
 from tuning_operator.playbook.answers import answer, unknown
 from tuning_operator.playbook.meaning import category_of, meaning_of
 from tuning_operator.playbook.records import StudyRecord
-from tuning_operator.search.arms import arms_of, design_of, shares
+from tuning_operator.search.arms import Arm, arms_of, design_of, shares
 from tuning_operator.search.domain import number_of_points
 from tuning_operator.search.space import is_searched
 
@@ -37,22 +38,28 @@ class PlannedArm:
     """What is searched in it: its nuisance hyperparameters, and a scientific range."""
     points: int
     """How many different points it is to try: trials with the same parameters are one."""
-    size: int | None
-    """How many different points it has; None: without end, or not known."""
+    optimizer: str | None
+    """The optimizer's name, in small letters and figures alone; None where the study does not settle it."""
+    designed: Arm
+    """The arm as the search has it; all of a joint design."""
+
+    @cached_property
+    def size(self) -> int | None:
+        """How many different points it has; None: without end, or not known.
+
+        Raises:
+            ValueError: a range has no end.
+        """
+        return number_of_points(self.designed) if len(self.dimensions) == len(self.designed.dimensions) else None
+
+    @property
+    def looks_like(self) -> tuple[object, ...]:
+        """Of two arms for which it is the same, all rules say the same."""
+        return tuple(h.name for h in self.space), self.points, self.optimizer
 
     def with_meaning(self, *meanings: Meaning) -> tuple[Hyperparameter, ...]:
         """Return the arm's hyperparameters that are one of these, one minus one of them included."""
         return tuple(h for h in self.space if plain_meaning_of(h) in meanings)
-
-    @property
-    def optimizer(self) -> str | None:
-        """The optimizer's name, in small letters and figures alone; None where the study does not settle it."""
-        for hyperparameter in filter(is_optimizer_choice, self.space):
-            value = hyperparameter.value if hyperparameter.role is Role.FIXED else None
-            name = self.scientific.get(hyperparameter.parameter_name, value)
-            if name is not None:
-                return "".join(c for c in str(name).lower() if c.isalnum())
-        return None
 
 
 def planned_arms(study: StudyRecord) -> tuple[PlannedArm, ...]:
@@ -61,23 +68,36 @@ def planned_arms(study: StudyRecord) -> tuple[PlannedArm, ...]:
     In a joint design, whose trials are spread over the scientific values, one arm with the share of one value.
 
     Raises:
-        ValueError: the arms cannot be told: conditions form a cycle, there are too many arms, or a range has no end.
+        ValueError: the arms cannot be told: conditions form a cycle, there are too many, or values are missing.
     """
     spec = study.spec
     names = {h.name: h.parameter_name for h in spec.hyperparameters}
     listed = [h for h in scientific_of(spec) if h.type.is_list] if design_of(spec) is Design.JOINT else []
-    parts = math.prod(len(h.values or ()) for h in listed)
-    designed = arms_of(spec)
+    parts = math.prod(len(h.values or ("one",)) for h in listed)
+    choices = [h for h in spec.hyperparameters if is_optimizer_choice(h)]
+    arms = arms_of(spec)
+    if not arms:
+        raise ValueError("a scientific hyperparameter has no values that can be listed")
     return tuple(
         PlannedArm(
             scientific={names[name]: value for name, value in arm.scientific.items()},
             space=arm.space,
             dimensions=tuple(h for h in arm.dimensions if h not in listed),
             points=share // spec.search.replicates // parts,
-            size=None if listed else number_of_points(arm),
+            optimizer=_optimizer_of(arm, choices),
+            designed=arm,
         )
-        for arm, share in zip(designed, shares(spec.budget.max_trials, len(designed)), strict=True)
+        for arm, share in zip(arms, shares(spec.budget.max_trials, len(arms)), strict=True)
     )
+
+
+def _optimizer_of(arm: Arm, choices: Sequence[Hyperparameter]) -> str | None:
+    for choice in choices:
+        if any(h.name == choice.name for h in arm.space):
+            name = arm.scientific.get(choice.name, choice.value if choice.role is Role.FIXED else None)
+            if name is not None:
+                return "".join(c for c in str(name).lower() if c.isalnum())
+    return None
 
 
 def scientific_of(spec: TuningStudySpec) -> list[Hyperparameter]:

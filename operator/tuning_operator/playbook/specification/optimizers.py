@@ -32,6 +32,9 @@ OWN: Final[Mapping[str, tuple[Meaning, ...]]] = {
 }
 """The hyperparameters of other optimizers, by name, as the Playbook's update rules have them (UPD-1 to UPD-4)."""
 
+MAX_NAMED: Final = 4
+"""Of many values a message names the first ones."""
+
 
 def is_like_adam(optimizer: str) -> bool:
     """Whether an optimizer of this name has Adam's hyperparameters."""
@@ -52,7 +55,7 @@ def shared_hyperparameter(study: StudyRecord) -> list[Finding]:
                         "SharedHyperparameter",
                         "ROL-23",
                         f"{h.parameter_name} serves {len(served)} values of {choice.parameter_name}: "
-                        f"{', '.join(served)}. Good ranges may differ by orders of magnitude.",
+                        f"{_some(served)}. Good ranges may differ by orders of magnitude.",
                         action=f"Give each of them an entry of its own: parameter {h.parameter_name}, its own range, "
                         f"and when {choice.name} has that one value.",
                         parameter=h.parameter_name,
@@ -152,6 +155,11 @@ def unattended_optimizer(study: StudyRecord, arm: PlannedArm) -> list[Finding]:
             scientific=arm.scientific,
         )
     ]
+
+
+def _some(words: list[str]) -> str:
+    """Return the first few words, however many there are."""
+    return ", ".join(words[:MAX_NAMED] + ["…"] * (len(words) > MAX_NAMED))
 
 
 def _listed(words: list[str]) -> str:

@@ -31,7 +31,7 @@ NEVER_NEGATIVE: Final = frozenset(
 
 
 def invalid_range(study: StudyRecord) -> list[Finding]:
-    """A range without points, or whose scale cannot reach its ends; the API server refuses most of them too."""
+    """A domain without points, or whose scale cannot reach its ends; the API server refuses most of them too."""
     return [
         block(
             study,
@@ -42,7 +42,7 @@ def invalid_range(study: StudyRecord) -> list[Finding]:
             parameter=h.parameter_name,
         )
         for h in study.spec.hyperparameters
-        if is_range(h)
+        if is_searched(h)
         for problem, action in list(_problems(h))[:1]
     ]
 
@@ -50,6 +50,10 @@ def invalid_range(study: StudyRecord) -> list[Finding]:
 def _problems(hyperparameter: Hyperparameter) -> Iterator[tuple[str, str]]:
     """Yield what is wrong, and what to do about it."""
     low, high, scale = hyperparameter.low, hyperparameter.high, hyperparameter.scale
+    if hyperparameter.type.is_list:
+        if not hyperparameter.values:
+            yield "it has no values", "List its values, or fix one with role Fixed."
+        return
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         yield "it has no end", "Set both low and high."
         return

@@ -24,13 +24,19 @@ from tuning_operator.playbook.stability.unstable import Stability, stabilities, 
 from tuning_operator.playbook.thresholds import DEFAULTS, Origin, Threshold, Thresholds
 
 PERCENTILE: Final = Threshold(
-    "clippingPercentile", 0.9, Origin.TEXT, "The share of the gradient norms below the threshold to begin with",
+    "clippingPercentile",
+    0.9,
+    Origin.TEXT,
+    "The share of the gradient norms below the threshold to begin with",
     high=1.0,
-)  # fmt: skip
+)
 OUTLIERS: Final = Threshold(
-    "clippingOutliers", 10.0, Origin.DEFAULT, "Clipping is recommended where the 99.9th percentile of the norms is "
-    "more than so many times their median", low=1.0,
-)  # fmt: skip
+    "clippingOutliers",
+    10.0,
+    Origin.DEFAULT,
+    "Clipping is recommended where the 99.9th percentile of the norms is more than so many times their median",
+    low=1.0,
+)
 AGGRESSIVE: Final = Threshold(
     "clippingAggressive", 0.5, Origin.TEXT, "More than this share of updates clipped is too much", high=1.0
 )
@@ -128,33 +134,55 @@ def _told(study: StudyRecord, arm: Arm, judged: Clipping, where: dict[str, Any])
     match judged.verdict:
         case "Recommended":
             return answer(
-                study, Code.CLIPPING, "Recommended", Severity.INFO, "CLP-5",
+                study,
+                Code.CLIPPING,
+                "Recommended",
+                Severity.INFO,
+                "CLP-5",
                 f"Clipping the gradients may help: their norms reach {numbers['outlierRatio']:.3g} times the median, "
                 "or training is unstable.",
-                action=f"Clip the gradient's norm at {at}, its 90th percentile, to begin with; lower if it does not help.",
-                thresholds=(PERCENTILE, OUTLIERS), **where,
-            )  # fmt: skip
+                action=f"Clip the gradient's norm at {at}, its 90th percentile, to begin with.",
+                thresholds=(PERCENTILE, OUTLIERS),
+                **where,
+            )
         case "NotNeeded":
             return answer(
-                study, Code.CLIPPING, "NotNeeded", Severity.INFO, "CLP-1",
+                study,
+                Code.CLIPPING,
+                "NotNeeded",
+                Severity.INFO,
+                "CLP-1",
                 "Nothing speaks for clipping the gradients: their norms have no outliers, and no instability was seen.",
-                thresholds=(PERCENTILE, OUTLIERS), **where,
-            )  # fmt: skip
+                thresholds=(PERCENTILE, OUTLIERS),
+                **where,
+            )
         case "TooAggressive":
             rates = [rate for h in learning_rates(arm) if arm.best and (rate := rate_of(h, arm.best)) is not None]
             half = f" to {rates[0] / 2:g}" if rates else " by half"
             return answer(
-                study, Code.CLIPPING, "TooAggressive", Severity.WARN, "CLP-8",
+                study,
+                Code.CLIPPING,
+                "TooAggressive",
+                Severity.WARN,
+                "CLP-8",
                 f"Gradients are clipped at {numbers['currentThreshold']:.3g}: {numbers['clipped']:.0%} of the updates, "
                 "and harder clipping would only be a strange way to lower the learning rate.",
-                action=f"Lower the learning rate{half}, and clip less.", thresholds=(AGGRESSIVE,), **where,
-            )  # fmt: skip
+                action=f"Lower the learning rate{half}, and clip less.",
+                thresholds=(AGGRESSIVE,),
+                **where,
+            )
         case "Tighten":
             return answer(
-                study, Code.CLIPPING, "Tighten", Severity.WARN, "CLP-6",
+                study,
+                Code.CLIPPING,
+                "Tighten",
+                Severity.WARN,
+                "CLP-6",
                 f"Training is unstable although gradients are clipped at {numbers['currentThreshold']:.3g}.",
-                action=f"Clip at {at}.", thresholds=(AGGRESSIVE,), **where,
-            )  # fmt: skip
+                action=f"Clip at {at}.",
+                thresholds=(AGGRESSIVE,),
+                **where,
+            )
         case _:
             message = f"Clipping is as it should be: {numbers['clipped']:.0%} of the updates are clipped."
             return passed(study, Code.CLIPPING, "CLP-3", message, thresholds=(AGGRESSIVE,), **where)

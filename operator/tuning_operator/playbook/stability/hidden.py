@@ -73,16 +73,21 @@ def blow_up(dense_loss: Sequence[float], thresholds: Thresholds = DEFAULTS) -> B
     level = running_median(losses)
     limit = start + max((thresholds[FACTOR] - 1) * abs(start), thresholds[DEVIATIONS] * _noise(losses))
     above = np.flatnonzero(level > limit)
-    if not len(above):
+    # A blow-up lasts for tens of steps; noise does not.
+    if len(above) < max(1, len(losses) // 100):
         return None
     return BlowUp(int(above[0]) + 1, start, float(level.max()), recovered=bool(level[-1] <= start))
 
 
 def check(study: StudyRecord) -> list[Finding]:
     """Return, for each arm and learning rate, whether the first steps hide an instability (K16)."""
-    seen = {
-        (f.parameter, arm_key(f.scientific)) for f in instability.check(study) if f.verdict in instability.CONFIRMED
-    }
+    found: list[Finding] = study.once("hidden instability", lambda: _of_study(study))
+    return list(found)
+
+
+def _of_study(study: StudyRecord) -> list[Finding]:
+    confirmed = [f for f in instability.check(study) if f.verdict in instability.CONFIRMED]
+    seen = {(f.parameter, arm_key(f.scientific)) for f in confirmed}
     return [finding for arm in arms(study) for finding in _of_arm(study, arm, seen)]
 
 
@@ -136,17 +141,28 @@ def _without_probe(study: StudyRecord, arm: Arm, best: TrialRecord, rate: float,
     if first <= study.thresholds[FIRST_EVALUATION]:
         message = f"Nothing is hidden: the first evaluation is at step {first:g} already."
         return passed(
-            study, Code.INSTABILITY, "UNS-8", message,
-            numbers={"firstEvaluation": first}, thresholds=[FIRST_EVALUATION], **where,
-        )  # fmt: skip
+            study,
+            Code.INSTABILITY,
+            "UNS-8",
+            message,
+            numbers={"firstEvaluation": first},
+            thresholds=[FIRST_EVALUATION],
+            **where,
+        )
     ratio, steps = study.thresholds[RATIO], study.thresholds[STEPS]
     return answer(
-        study, Code.INSTABILITY, "NotProbed", Severity.INFO, "UNS-9",
+        study,
+        Code.INSTABILITY,
+        "NotProbed",
+        Severity.INFO,
+        "UNS-9",
         f"The first evaluation is at step {first:g}: a loss that blows up before, and recovers, is not seen.",
         action=f"Train {steps:g} steps at {ratio * rate:g}, twice the best rate, and report the loss of every step.",
         numbers={"firstEvaluation": first, "best": rate, "probeRate": ratio * rate},
-        thresholds=(FIRST_EVALUATION, STEPS, RATIO), trials=[best], **where,
-    )  # fmt: skip
+        thresholds=(FIRST_EVALUATION, STEPS, RATIO),
+        trials=[best],
+        **where,
+    )
 
 
 def _hidden(
@@ -159,12 +175,18 @@ def _hidden(
         + (", and recovered" if found.recovered else "")
     )
     return answer(
-        study, Code.INSTABILITY, "HiddenEarly", Severity.WARN, "UNS-8",
+        study,
+        Code.INSTABILITY,
+        "HiddenEarly",
+        Severity.WARN,
+        "UNS-8",
         f"Training is unstable in its first steps, between evaluations: at {at:g} the training loss {what}.",
         action="Add a learning-rate warm-up, then gradient clipping.",
         numbers={"baseLearningRate": at, "best": best, "step": found.step, "start": found.start, "peak": found.peak},
-        thresholds=(STEPS, RATIO, FACTOR, DEVIATIONS), trials=[trial], **where,
-    )  # fmt: skip
+        thresholds=(STEPS, RATIO, FACTOR, DEVIATIONS),
+        trials=[trial],
+        **where,
+    )
 
 
 def _watched(
