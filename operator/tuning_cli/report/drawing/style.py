@@ -40,7 +40,7 @@ def layout(x: str, y: str, log: bool) -> dict[str, Any]:
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "xaxis": {**axis, "title": {"text": escaped(x)}},
-        "yaxis": {**axis, "title": {"text": escaped(y)}} | ({"type": "log", "tickformat": "~g"} if log else {}),
+        "yaxis": {**axis, "title": {"text": escaped(y)}} | ({"type": "log", "tickformat": "~g", "dtick": "D2"} if log else {}),
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         "hovermode": "closest",
     }
