@@ -17,6 +17,8 @@ from tuning_operator.search.gaussian_process import GaussianProcess
 
 FARTHEST: Final = 1e3
 """Values farther from the limit count as this many typical distances: how far off they are teaches nothing more."""
+LEAST_DEVIATION: Final = 1e-9
+"""Values that differ by less, relatively, are the same but for rounding."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,13 @@ def scaled(values: Sequence[float], limits: Limits) -> Scaled | None:
     typical = typical if typical > 0 else float(distance[np.isfinite(distance)].max(initial=0.0)) or 1.0
 
     def bent(numbers: Array) -> Array:
-        far: Array = np.arcsinh(np.clip((numbers - middle) / typical, -FARTHEST, FARTHEST))
+        with np.errstate(over="ignore"):  # what overflows is clipped
+            far: Array = np.arcsinh(np.clip((numbers - middle) / typical, -FARTHEST, FARTHEST))
         return far
 
     found = bent(known)
     mean, deviation = float(found.mean()), float(found.std())
-    if deviation <= 0:
+    if deviation <= LEAST_DEVIATION * max(abs(mean), 1.0):
         return None
     low, high = (
         float((bent(np.array([limit]))[0] - mean) / deviation) if math.isfinite(limit) else limit
