@@ -77,6 +77,7 @@ def environment(study: StudyView, trial: TrialView, attempt: int, termination_lo
         direction=spec.objective.direction.value,
         at=spec.objective.at.value,
         metrics=spec.further_metrics,
+        purpose=trial.spec.purpose.value,
         metrics_port=spec.metrics.port,
         metrics_path=spec.metrics.path,
         checkpoint_dir=None if checkpoint is None else f"{checkpoint.path}/{study.uid}/{trial.name}",

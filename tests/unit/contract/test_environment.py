@@ -45,6 +45,13 @@ def test_the_metrics_that_a_study_needs_stand_in_one_variable_and_only_where_the
     assert "TUNING_METRICS" not in TRIAL.to_env()
 
 
+def test_a_container_hears_why_it_runs_where_it_is_no_point_of_the_search() -> None:
+    trial = replace(TRIAL, purpose="BatchSizeProbe")
+    assert trial.to_env()["TUNING_PURPOSE"] == "BatchSizeProbe"
+    assert TrialEnvironment.from_env(trial.to_env()) == trial
+    assert "TUNING_PURPOSE" not in TRIAL.to_env()
+
+
 @given(parameters=st.dictionaries(st.text(max_size=30), VALUES, max_size=8), seed=st.integers(0, 2**31 - 1))
 def test_any_parameters_come_back_as_the_same_values_of_the_same_types(
     parameters: dict[str, ParameterValue], seed: int

@@ -39,7 +39,8 @@ def retrain_plan(study: StudyRecord, outcome: Outcome) -> list[PlannedRetrain]:
 
     Both sides get the number that the study has fixed. Where `budget.maxRetrains` does not reach so far, none is made:
     the decision would never come, and `Adoption` says what to raise. A retrain that was made, or is under way, is not
-    planned again; one that was lost or has failed for reasons of its own is.
+    planned again; one that was lost or has failed for reasons of its own is,
+    as far as the budget goes.
     """
     asked = question(study)
     wanted = retrains_wanted(study)
@@ -59,4 +60,5 @@ def retrain_plan(study: StudyRecord, outcome: Outcome) -> list[PlannedRetrain]:
             best = side.best
             if best is not None and (best.name, seed) not in made:
                 planned.append(PlannedRetrain(best.name, best.parameters, role, pair, seed))
-    return planned
+    used = sum(1 for t in study.trials if t.purpose is Purpose.RETRAIN and t.state is not State.LOST)
+    return planned[: max(study.spec.budget.max_retrains - used, 0)]

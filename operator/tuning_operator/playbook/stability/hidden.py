@@ -81,9 +81,13 @@ def blow_up(dense_loss: Sequence[float], thresholds: Thresholds = DEFAULTS) -> B
 
 def check(study: StudyRecord) -> list[Finding]:
     """Return, for each arm and learning rate, whether the first steps hide an instability (K16)."""
-    seen = {
-        (f.parameter, arm_key(f.scientific)) for f in instability.check(study) if f.verdict in instability.CONFIRMED
-    }
+    found: list[Finding] = study.once("hidden instability", lambda: _of_study(study))
+    return list(found)
+
+
+def _of_study(study: StudyRecord) -> list[Finding]:
+    confirmed = [f for f in instability.check(study) if f.verdict in instability.CONFIRMED]
+    seen = {(f.parameter, arm_key(f.scientific)) for f in confirmed}
     return [finding for arm in arms(study) for finding in _of_arm(study, arm, seen)]
 
 
