@@ -31,6 +31,7 @@ def test_the_planned_warm_ups_are_compared_with_none_at_higher_rates() -> None:
     assert rate is not None
     assert (warmup.role, warmup.values) == (Role.SCIENTIFIC, ["0", "10", "77", "600"])
     assert rate.high == 10.0
+    assert change.spec.budget.max_trials == 40, "ten for each warm-up"
     assert change.spec.baseline is not None
     assert change.spec.baseline.scientific == {"warmup_steps": "0"}
 
