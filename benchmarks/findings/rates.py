@@ -33,7 +33,8 @@ class Rate:
 
     def as_json(self) -> dict[str, Any]:
         """Return count, number, share and interval."""
-        return {"count": self.count, "of": self.of, "rate": self.value, "interval": self.interval}
+        low, high = (round(end, 4) for end in self.interval)
+        return {"count": self.count, "of": self.of, "rate": round(self.value, 4), "interval": [low, high]}
 
     def __str__(self) -> str:
         low, high = self.interval
