@@ -82,12 +82,22 @@ def parse_yaml(text: str, file: str, kind: str | None = None) -> Document:
     except RecursionError:
         raise InputError(Problem("is no YAML: it is nested too deeply", file)) from None
     pairs = [(data, node) for data, node in zip(found, nodes, strict=True) if data is not None]
-    documents = [Document(file, data, _lines(node, file)) for data, node in pairs]
+    located = [(data, _lines(node, file)) for data, node in pairs]
+    documents = [Document(file, _whole(data), lines) for data, lines in located]
     if len(documents) > 1 and kind is not None:
         documents = [each for each in documents if isinstance(each.data, dict) and each.data.get("kind") == kind]
     if len(documents) != 1:
         raise InputError(Problem(f"holds {len(documents)} documents and must hold one {kind or ''}".strip(), file))
     return documents[0]
+
+
+def _whole(data: Any) -> Any:
+    r"""Return the data with characters whole that JSON wrote as two escapes, such as "\ud83d\ude00"."""
+    if isinstance(data, str):
+        return data.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if not data.isascii() else data
+    if isinstance(data, dict):
+        return {_whole(key): _whole(value) for key, value in data.items()}
+    return [_whole(value) for value in data] if isinstance(data, list) else data
 
 
 def _lines(node: Any, file: str) -> dict[Path_, int]:
@@ -136,10 +146,17 @@ class _Careful(SafeRepresenter):
 
 
 def _text(representer: SafeRepresenter, text: str) -> ScalarNode:
-    other = text.lower() in NO_TEXT_IN_YAML_1_1 or text[:1] in "0123456789+-."
-    style = "'" if other else "|" if "\n" in text else None
-    node: ScalarNode = representer.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+    node: ScalarNode = representer.represent_scalar("tag:yaml.org,2002:str", text, style=_style(text))
     return node
+
+
+def _style(text: str) -> str | None:
+    lines = text.split("\n")
+    if not all(map(str.isprintable, lines)):
+        return '"'
+    if len(lines) > 1:
+        return "|" if all(line == line.strip() for line in lines) and text.strip() else '"'
+    return "'" if text.lower() in NO_TEXT_IN_YAML_1_1 or text[:1] in "0123456789+-." else None
 
 
 _Careful.add_representer(str, _text)
