@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""At which learning rates training is unstable early: a few hundred steps at each rate, every loss looked at (UNS-9).
-=======
 """At which learning rates training is unstable early: some hundred steps at each, every loss looked at (UNS-3..9).
->>>>>>> w-T
 
 A loss that explodes and comes back within the first evaluation interval is not to be seen in a usual curve.
 """
