@@ -7,10 +7,11 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tuning_contract.environment import ContractError, ParameterValue, TrialEnvironment
 from tuning_contract.exit_codes import ExitCode
+from tuning_trainer import launcher
 from tuning_trainer.endings import InfeasibleError, InterruptionError
 from tuning_trainer.knobs import ConfigurationError
 from tuning_trainer.metrics import DEFAULT_OBJECTIVE, require_metric
@@ -32,21 +33,28 @@ def main(arguments: Sequence[str] | None = None, env: Mapping[str, str] = os.env
     if options.list_parameters:
         print(parameters_table())
         return ExitCode.COMPLETED
+    if options.processes > 1 and not launcher.is_one_of_several(env):
+        return launcher.launch(options.processes, sys.argv[1:] if arguments is None else arguments, env, stop)
     try:
         if "TUNING_CONTRACT_VERSION" in env:
             refuse_options_of_a_run_alone(options)
             trial = TrialEnvironment.from_env(env)
-            reporter = Reporter.from_env(env, linger_seconds=options.linger_seconds, stop=stop)
+            # Of several processes one reports. The others know what it knows, and keep it to themselves.
+            reporter = (
+                Reporter.from_env(env, linger_seconds=options.linger_seconds, stop=stop)
+                if launcher.leads(env)
+                else Reporter(trial)
+            )
         else:
             trial = trial_alone(options)
             reporter = Reporter(trial)
     except (ContractError, ConfigurationError) as error:
         complain(error)
         return ExitCode.BAD_CONFIGURATION
-    return run(trial, reporter, stop)
+    return run(trial, reporter, stop, say if launcher.leads(env) else lambda _: None)
 
 
-def run(trial: TrialEnvironment, reporter: Reporter, stop: threading.Event) -> int:
+def run(trial: TrialEnvironment, reporter: Reporter, stop: threading.Event, say: Callable[[str], None]) -> int:
     """Train, and say how it ended: in the record, on standard error and by the exit code that is returned."""
     try:
         parameters = parameters_from(trial.parameters)
@@ -90,6 +98,13 @@ def parser() -> argparse.ArgumentParser:
         default=0.0,
         metavar="S",
         help=f"keep the metrics up this long after the end, 0 to {MAX_LINGER_SECONDS:.0f} (default 0)",
+    )
+    result.add_argument(
+        "--processes",
+        type=int,
+        default=1,
+        metavar="N",
+        help="train with N processes, each on a share of every batch: one for each GPU (default 1)",
     )
     alone = result.add_argument_group("without the operator")
     alone.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="one parameter; repeatable")

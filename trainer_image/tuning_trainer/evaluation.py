@@ -1,16 +1,19 @@
 """Measure a model on examples: loss and error, and of a whole validation set what the Playbook checks."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tuning_contract.diagnostics import ClassCount, Evaluation
+from tuning_trainer.parallel import ALONE, Processes
 from tuning_trainer.workloads.workload import Examples, Task
 
 EVALUATION_BATCH: Final = 512
 """Examples at a time, or the training batch where that is larger: no activations are kept (EVS-3)."""
+CPU: Final = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -31,35 +34,48 @@ class Measured:
         return None if self.error is None else Evaluation(self.error, round(self.weight_sum))
 
 
-def evaluate(model: nn.Module, examples: Examples, task: Task, batch_size: int = EVALUATION_BATCH) -> Measured:
-    """Measure the model on all of the examples."""
-    inputs, targets = examples
-    model.eval()
-    losses: list[Tensor] = []
-    errors: list[Tensor] = []
+def evaluate(
+    model: Callable[[Tensor], Tensor],
+    examples: Examples,
+    task: Task,
+    batch_size: int = EVALUATION_BATCH,
+    device: torch.device = CPU,
+    processes: Processes = ALONE,
+) -> Measured:
+    """Measure the model on all of the examples: each process on a share, and the sums are those of all processes."""
+    sums = torch.zeros(3 + 2 * len(task.classes), dtype=torch.float64, device=device)
+    inputs, targets = map(processes.share, examples)
     with torch.no_grad():
         for batch, batch_targets in zip(inputs.split(batch_size), targets.split(batch_size), strict=True):
-            outputs = model(batch)
-            losses.append(task.losses(outputs, batch_targets))
-            if (wrong := task.errors(outputs, batch_targets)) is not None:
-                errors.append(wrong)
-    loss = torch.cat(losses)
-    error = torch.cat(errors) if errors else None
+            if len(batch):  # a share is empty where there are more processes than examples
+                sums += sums_of(model(batch.to(device)), batch_targets.to(device), task)
+    loss, error, count, *each = processes.total(sums).tolist()
     return Measured(
-        loss=loss.double().mean().item(),
-        error=None if error is None else error.double().mean().item(),
-        weight_sum=float(len(loss)),
-        per_class={} if error is None else per_class(task.classes, targets, error),
+        loss=loss / count,
+        error=error / count if task.classification else None,
+        weight_sum=count,
+        per_class={
+            name: ClassCount(round(of_class), round(correct))
+            for name, of_class, correct in zip(
+                task.classes, each[: len(task.classes)], each[len(task.classes) :], strict=True
+            )
+        },
     )
 
 
-def per_class(classes: tuple[str, ...], targets: Tensor, wrong: Tensor) -> dict[str, ClassCount]:
-    """Count examples and correct ones of each class."""
-    if not classes:
-        return {}
-    examples = torch.bincount(targets, minlength=len(classes)).tolist()
-    correct = torch.bincount(targets, weights=1.0 - wrong, minlength=len(classes)).tolist()
-    return {name: ClassCount(e, round(c)) for name, e, c in zip(classes, examples, correct, strict=True)}
+def sums_of(outputs: Tensor, targets: Tensor, task: Task) -> Tensor:
+    """Return over the examples of a batch: sum of losses, of errors, their number; of each class examples and correct.
+
+    In double precision, in which the order of the sums changes nothing that anyone could see.
+    """
+    losses, wrong = task.losses(outputs, targets).double(), task.errors(outputs, targets)
+    errors = torch.zeros_like(losses) if wrong is None else wrong.double()
+    sums = torch.stack([losses.sum(), errors.sum(), torch.ones_like(losses).sum()])
+    if not task.classes:
+        return sums
+    examples = torch.bincount(targets, minlength=len(task.classes)).double()
+    correct = torch.bincount(targets, weights=1.0 - errors, minlength=len(task.classes))
+    return torch.cat([sums, examples, correct])
 
 
 def sample(examples: Examples, count: int) -> Examples:

@@ -39,6 +39,11 @@ def one_of(default: str, allowed: tuple[str, ...], meaning: str) -> Any:
     return dataclasses.field(default=default, metadata={"allowed": allowed, "meaning": meaning})
 
 
+def flag(default: bool, meaning: str) -> Any:
+    """Declare a parameter that is true or false."""
+    return dataclasses.field(default=default, metadata={"allowed": ("true", "false"), "meaning": meaning})
+
+
 def number(default: float, allowed: Interval, meaning: str) -> Any:
     """Declare a parameter that is a number; the field's type, int or float, says which kind."""
     return dataclasses.field(default=default, metadata={"allowed": allowed, "meaning": meaning})
@@ -58,6 +63,10 @@ class Knob:
     allowed: tuple[str, ...] | Interval
     default: Any
     meaning: str
+
+    def read(self, value: ParameterValue) -> Any:
+        """Return a possible value in the parameter's own type; a choice in a study is the text `true` or `false`."""
+        return _word(value) == "true" if self.type is bool else self.type(value)
 
     @property
     def shown(self) -> str:
@@ -84,7 +93,7 @@ def knobs_of(parameters: type) -> dict[str, Knob]:
 def problem(knob: Knob, value: ParameterValue) -> str | None:
     """Say why `value` is impossible for a parameter; None where it is possible."""
     if isinstance(knob.allowed, tuple):
-        return None if value in knob.allowed or _is_own_workload(knob, value) else _not_a_word(knob, value)
+        return None if _word(value) in knob.allowed or _is_own_workload(knob, value) else _not_a_word(knob, value)
     if isinstance(value, str):
         return f"{knob.name} is the text {value!r:.60}; it must be a number (in a study: set its type or valueType)"
     if isinstance(value, bool) or value not in knob.allowed:
@@ -96,6 +105,10 @@ def problem(knob: Knob, value: ParameterValue) -> str | None:
 
 def _is_own_workload(knob: Knob, value: ParameterValue) -> bool:
     return knob.name == "workload" and isinstance(value, str) and value.endswith(".py")
+
+
+def _word(value: ParameterValue) -> ParameterValue:
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _not_a_word(knob: Knob, value: ParameterValue) -> str:

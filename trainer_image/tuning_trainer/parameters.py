@@ -11,7 +11,7 @@ from typing import Final, Self
 
 from tuning_contract.diagnostics import DENSE_STEPS
 from tuning_contract.environment import ParameterValue
-from tuning_trainer.knobs import ConfigurationError, Interval, knobs_of, number, one_of, optional, problem
+from tuning_trainer.knobs import ConfigurationError, Interval, flag, knobs_of, number, one_of, optional, problem
 
 WORKLOADS: Final = ("digits", "tabular", "characters", "regression")
 OPTIMIZERS: Final = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "nadam", "nadamw")
@@ -20,6 +20,8 @@ SCHEDULES: Final = ("constant", "linear", "cosine", "step")
 DECAY_KINDS: Final = ("by_optimizer", "coupled", "decoupled")
 ACTIVATIONS: Final = ("relu", "gelu", "silu", "tanh")
 NORMALIZATIONS: Final = ("standard", "post", "none")
+PRECISIONS: Final = ("float32", "bfloat16")
+PLACES: Final = ("device", "host")
 
 FRACTION: Final = Interval(0, 1)
 BELOW_ONE: Final = Interval(0, 1, open_high=True)
@@ -107,6 +109,18 @@ class Parameters:
     order_seed: int | None = optional(SEEDS, "Seed of the order of the examples; none: by the trial's seed")
     dropout_seed: int | None = optional(SEEDS, "Seed of dropout; none: by the trial's seed")
 
+    precision: str = one_of(
+        "float32", PRECISIONS, "Of products and convolutions; weights, gradient, optimizer and loss stay float32"
+    )
+    compile: bool = flag(
+        False, "Compile the training step's model with torch.compile; needs a C++ compiler in the image"
+    )
+    examples_on: str = one_of(
+        "device",
+        PLACES,
+        "Where all examples lie: `host`, for more than the GPU's memory holds, sends each batch ahead of its step",
+    )
+
     evaluate_every_steps: int = number(
         20, Interval(1, 10_000_000), "Evaluation, report and checkpoint interval in steps"
     )
@@ -133,7 +147,7 @@ class Parameters:
         if problems:
             raise ConfigurationError(f"{'; '.join(problems)}. Known parameters: {', '.join(known)}")
         values = {**OTHER_DEFAULTS.get(str(given.get("workload", "digits")), {}), **given}
-        parameters = cls(**{name: known[name].type(value) for name, value in values.items()})
+        parameters = cls(**{name: known[name].read(value) for name, value in values.items()})
         if problems := contradictions(parameters, given):
             raise ConfigurationError("; ".join(problems))
         return parameters.resolved()

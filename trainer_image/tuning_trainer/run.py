@@ -7,10 +7,12 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from tuning_contract.diagnostics import Diagnostics, Throughput
+from tuning_contract.diagnostics import Diagnostics, Rank, Throughput
+from tuning_trainer.batches import Batches
 from tuning_trainer.evaluation import EVALUATION_BATCH, Measured, evaluate, sample
+from tuning_trainer.forward import Forward, in_precision, training_forward
 from tuning_trainer.optimizers import Optimizer
-from tuning_trainer.order import batch_of
+from tuning_trainer.parallel import ALONE, Processes, hash_of, require_equal_shares, statistics_of
 from tuning_trainer.parameters import Parameters
 from tuning_trainer.schedules import learning_rate_at
 from tuning_trainer.seeds import seed_of
@@ -25,14 +27,19 @@ class Run:
     """What changes while training, and what it is trained on."""
 
     parameters: Parameters
-    order_seed: int
+    processes: Processes
     device: torch.device
     workload: Workload
+    batches: Batches
     model: nn.Module
+    forward: Forward
+    """The model as training steps run it: in its precision, and compiled where that is wanted."""
     weights: FlatWeights
     optimizer: Optimizer
     average: WeightAverage | None
     log: StepLog
+    rank: Rank
+    """What this process tells of itself, for the Playbook's checks of distributed runs."""
     throughput: Throughput | None = None
     """What a probe has measured before the run."""
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
@@ -42,26 +49,48 @@ class Run:
     """Those that the best evaluation so far has measured."""
 
     @classmethod
-    def fresh(cls, parameters: Parameters, seed: int, workload: Workload, throughput: Throughput | None = None) -> Self:
+    def fresh(
+        cls,
+        parameters: Parameters,
+        seed: int,
+        workload: Workload,
+        throughput: Throughput | None = None,
+        processes: Processes = ALONE,
+    ) -> Self:
         """Return a run before its first step: on the GPU where there is one, else on the CPU.
 
-        Initialisation, order and dropout have a seed each, so that one can vary while the others stay.
+        Initialisation, order and dropout have a seed each, so that one can vary while the others stay. Those of
+        initialisation and order are the same on all processes (their shares of the order differ), and that of dropout
+        is another one on each (HST-3).
+
+        Raises:
+            ConfigurationError: the processes cannot share a batch, or nothing can be compiled here.
         """
+        require_equal_shares(parameters, processes)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(seed_for("initialization", parameters.initialization_seed, seed))
         model = workload.make_model().to(device)
-        torch.manual_seed(seed_for("dropout", parameters.dropout_seed, seed))
+        forward = training_forward(model, parameters, device)
+        dropout = "dropout" if processes.leads else f"dropout of process {processes.rank}"
+        torch.manual_seed(seed_for(dropout, parameters.dropout_seed, seed))
         weights = FlatWeights(model)
+        if parameters.examples_on == "device":
+            workload = workload.to(device)
+        order_seed = seed_for("data", parameters.order_seed, seed)
+        batches = Batches(workload.train, parameters.batch_size, order_seed, device, processes)
         return cls(
             parameters,
-            seed_for("data", parameters.order_seed, seed),
+            processes,
             device,
-            workload.to(device),
+            workload,
+            batches,
             model,
+            forward,
             weights,
             Optimizer(parameters, weights),
             WeightAverage(parameters.ema_decay, weights.values) if parameters.ema_decay else None,
             StepLog(parameters.dense_loss_steps, parameters.clip_norm),
+            Rank(processes.rank, hash_of([weights.values]), hash_of(batches.share_of(0))),
             throughput,
         )
 
@@ -83,7 +112,8 @@ class Run:
     def compute_gradient(self) -> Tensor:
         """Leave the gradient of the batch's mean loss in the weights, and return that loss.
 
-        With gradient accumulation, part after part: equal parts, so the mean of their means is the mean of all.
+        With gradient accumulation, part after part: equal parts, so the mean of their means is the mean of all. With
+        several processes each has an equal share of the batch, and then the mean of all their gradients.
         """
         self.model.train()
         self.weights.gradient.zero_()
@@ -92,18 +122,17 @@ class Run:
         size = len(inputs) // parts
         total = torch.zeros((), device=self.device)
         for part, part_targets in zip(inputs.split(size), targets.split(size), strict=True):
-            losses = self.workload.task.losses(self.model(part), part_targets, self.parameters.label_smoothing)
+            losses = self.workload.task.losses(self.forward(part), part_targets, self.parameters.label_smoothing)
             loss = losses.mean() / parts
             loss.backward()
             total += loss.detach()
+        self.processes.average([self.weights.gradient, total, *statistics_of(self.model)])
         return total
 
     def next_batch(self) -> tuple[Tensor, Tensor]:
         """Return the examples of this step."""
         with self.stopwatch.data():
-            inputs, targets = self.workload.train
-            rows = batch_of(self.step, self.parameters.batch_size, len(inputs), self.order_seed).to(self.device)
-            return inputs[rows], targets[rows]
+            return self.batches.at(self.step)
 
     @property
     def evaluation_due(self) -> bool:
@@ -116,7 +145,10 @@ class Run:
             torch.cuda.synchronize()
 
     def evaluate(self) -> dict[str, float]:
-        """Return the metrics of the current weights, or of their average, on both splits or their samples."""
+        """Return the metrics of the current weights, or of their average, on both splits or their samples.
+
+        The same on all processes: what a clock or the system has measured is the first one's.
+        """
         count = self.parameters.evaluation_examples
         with self.weights.replaced_by(self.evaluated_weights):
             train = self.measure(sample(self.workload.train, count))
@@ -124,13 +156,14 @@ class Run:
         metrics = {"train_loss": train.loss, "validation_loss": validation.loss}
         if train.error is not None and validation.error is not None:
             metrics |= {"train_error": train.error, "validation_error": validation.error}
-        return {
+        metrics = {
             **metrics,
             "learning_rate": learning_rate_at(self.step - 1, self.parameters),
             **self.log.metrics(),
             **self.stopwatch.metrics(self.parameters.batch_size),
             "peak_memory_bytes": self.peak_memory(),
         }
+        return self.processes.as_the_first_says(metrics)
 
     @property
     def evaluated_weights(self) -> Tensor:
@@ -140,7 +173,9 @@ class Run:
     def measure(self, examples: tuple[Tensor, Tensor]) -> Measured:
         """Measure the model as it is on some examples."""
         batch_size = max(EVALUATION_BATCH, self.parameters.batch_size)
-        return evaluate(self.model, examples, self.workload.task, batch_size)
+        self.model.eval()
+        forward = in_precision(self.model, self.parameters, self.device)
+        return evaluate(forward, examples, self.workload.task, batch_size, self.device, self.processes)
 
     def peak_memory(self) -> float:
         """Return the most memory so far, in bytes."""
@@ -157,8 +192,14 @@ class Run:
         return Diagnostics(
             grad_norm_histogram=self.log.histogram,
             dense_loss=tuple(self.log.dense_loss),
+            ranks=self.ranks(),
             throughput=self.throughput,
         )
+
+    def ranks(self) -> tuple[Rank, ...]:
+        """Return what each process tells of itself; at evaluations, when the state is about to be saved (BNM-6)."""
+        own = replace(self.rank, buffers=hash_of(statistics_of(self.model)))
+        return tuple(self.processes.gathered(own))
 
     def final_diagnostics(self) -> Diagnostics:
         """Return the same, and the best weights measured on the whole validation set and on its sample (SMPL-2)."""
@@ -188,8 +229,7 @@ class Run:
             "average": self.average.values if self.average else None,
             "log": self.log.state(),
             "best_weights": self.best_weights,
-            "cpu_random_state": torch.get_rng_state(),
-            "gpu_random_state": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
+            "random_states": self.processes.gathered(random_state(self.device)),
         }
 
     def restore(self, contents: dict[str, Any]) -> None:
@@ -203,9 +243,15 @@ class Run:
         self.log.restore(contents["log"], self.device)
         best = contents["best_weights"]
         self.best_weights = None if best is None else best.to(self.device)
-        torch.set_rng_state(contents["cpu_random_state"])
-        if self.device.type == "cuda" and contents["gpu_random_state"] is not None:
-            torch.cuda.set_rng_state(contents["gpu_random_state"])
+        state = contents["random_states"][self.processes.rank]
+        torch.set_rng_state(state["cpu"])
+        if self.device.type == "cuda" and state["gpu"] is not None:
+            torch.cuda.set_rng_state(state["gpu"])
+
+
+def random_state(device: torch.device) -> dict[str, Tensor | None]:
+    """Return what PyTorch's random numbers of this process depend on, on the CPU and on the device."""
+    return {"cpu": torch.get_rng_state(), "gpu": torch.cuda.get_rng_state() if device.type == "cuda" else None}
 
 
 def seed_for(source: str, own: int | None, root: int) -> int:

@@ -3,6 +3,7 @@
 import math
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,6 +20,7 @@ from tuning_contract.environment import (
 from tuning_trainer.checkpoint import BEST, LAST, CheckpointStore
 from tuning_trainer.endings import DivergenceError, InterruptionError, OutOfMemoryError
 from tuning_trainer.metrics import require_metric
+from tuning_trainer.parallel import Processes, together
 from tuning_trainer.parameters import Parameters
 from tuning_trainer.probes.throughput import measure
 from tuning_trainer.reporting import Reporter
@@ -43,16 +45,18 @@ def train(
     """
     if trial.purpose in INSTABILITY_PROBES:
         parameters = replace(parameters, dense_loss_steps=DENSE_STEPS)
-    with running_out_of_memory_is_an_ending():
+    with together() as processes, running_out_of_memory_is_an_ending():
+        stop = processes.common(stop)
         workload = workload_module(parameters).make_workload(parameters)
         for metric in (trial.metric, *trial.metrics):
             require_metric(metric, classification=workload.classification)
-        run = Run.fresh(parameters, trial.seed, workload)
+        run = Run.fresh(parameters, trial.seed, workload, processes=processes)
         if trial.purpose == BATCH_SIZE_PROBE:
-            throughput = measure(run, stop)
-            run = Run.fresh(parameters, trial.seed, workload, throughput)
-        store = checkpoint_store(parameters, trial, say)
-        if store and (saved := store.load(LAST)):
+            throughput = measure(run, stop, lambda: processes.as_the_first_says(time.perf_counter()))
+            run = Run.fresh(parameters, trial.seed, workload, throughput, processes)
+        store = checkpoint_store(parameters, trial, processes, say)
+        run.rank = replace(run.rank, writes_checkpoints=store is not None)
+        if saved := processes.as_the_first_says(store and store.load(LAST)):
             run.restore(saved)
             reporter.restore(saved["reporter"], resumed_from=run.step)
             say(f"resumed at step {run.step}")
@@ -84,9 +88,10 @@ def keep(store: CheckpointStore | None, run: Run, reporter: Reporter) -> None:
 
 
 def save(name: str, store: CheckpointStore | None, run: Run, reporter: Reporter) -> None:
-    """Write one checkpoint, where this run keeps any."""
+    """Write one checkpoint, where this run keeps any and this process is the one that writes them."""
+    contents = run.contents()  # made of what all processes have
     if store:
-        store.save(name, {**run.contents(), "reporter": reporter.state()})
+        store.save(name, {**contents, "reporter": reporter.state()})
 
 
 def require_finite(run: Run, metrics: dict[str, float]) -> None:
@@ -107,13 +112,15 @@ def require_finite(run: Run, metrics: dict[str, float]) -> None:
 
 
 def checkpoint_store(
-    parameters: Parameters, trial: TrialEnvironment, say: Callable[[str], None]
+    parameters: Parameters, trial: TrialEnvironment, processes: Processes, say: Callable[[str], None]
 ) -> CheckpointStore | None:
-    """Return the trial's checkpoints; None where it keeps none."""
-    if trial.checkpoint_dir is None:
+    """Return the trial's checkpoints; None where it keeps none, and on all processes but the first."""
+    if trial.checkpoint_dir is None or not processes.leads:
         return None
     everything = parameters_hash(parameters_json(parameters.as_dict()))
-    return CheckpointStore(Path(trial.checkpoint_dir), f"{everything}/{trial.seed}/{trial.metric}", say)
+    # With another number of processes sums would be rounded otherwise, and dropout would draw other numbers.
+    identity = f"{everything}/{trial.seed}/{trial.metric}/{processes.size}"
+    return CheckpointStore(Path(trial.checkpoint_dir), identity, say)
 
 
 def progress_line(step: int, max_steps: int, metrics: dict[str, float]) -> str:
