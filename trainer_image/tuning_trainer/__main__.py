@@ -34,7 +34,8 @@ def main(arguments: Sequence[str] | None = None, env: Mapping[str, str] = os.env
         print(parameters_table())
         return ExitCode.COMPLETED
     if options.processes > 1 and not launcher.is_one_of_several(env):
-        return launcher.launch(options.processes, sys.argv[1:] if arguments is None else arguments, env, stop)
+        command = [sys.executable, "-m", "tuning_trainer", *(sys.argv[1:] if arguments is None else arguments)]
+        return launcher.launch(options.processes, command, env, stop)
     try:
         if "TUNING_CONTRACT_VERSION" in env:
             refuse_options_of_a_run_alone(options)

@@ -51,7 +51,7 @@ def require_compiler(device: torch.device) -> None:
     try:
         torch.compile(_increment)(torch.zeros(8, device=device))
     except Exception as error:  # PyTorch raises whatever its backend, Triton or the C compiler met
-        reason = (str(error).strip() or repr(error)).splitlines()[0]
+        reason = " ".join((str(error) or repr(error)).partition("\n\n")[0].split())
         raise ConfigurationError(
             f"compile is true, and torch.compile does not work in this container ({reason:.200}): "
             "build the image on a base that has a C++ compiler (of pytorch/pytorch: one called devel), or set it false"

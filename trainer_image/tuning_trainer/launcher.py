@@ -7,7 +7,6 @@ torchrun ends with 1 whatever its processes ended with, which would make a failu
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -32,16 +31,13 @@ def leads(env: Mapping[str, str]) -> bool:
     return not is_one_of_several(env) or int(env["RANK"]) == 0
 
 
-def launch(count: int, arguments: Sequence[str], env: Mapping[str, str], stop: threading.Event) -> int:
-    """Run `count` processes with these arguments until all have ended, and return the exit code of all of them.
+def launch(count: int, command: Sequence[str], env: Mapping[str, str], stop: threading.Event) -> int:
+    """Run the command in `count` processes until all have ended, and return one exit code for all of them.
 
     `stop` is handed on as a SIGTERM to each. Where one fails and the others do not end in time, they are killed.
     """
-    children = [
-        subprocess.Popen([sys.executable, "-m", "tuning_trainer", *arguments], env=variables)
-        for variables in variables_of(count, env)
-    ]
-    running, codes = list(children), list[int]()
+    running = [subprocess.Popen(command, env=variables) for variables in variables_of(count, env)]
+    codes: list[int] = []
     told, deadline = False, None
     while running:
         time.sleep(POLL_SECONDS)
