@@ -12,10 +12,11 @@ is made common here: losses and metrics, clocks, and the wish to stop.
 import hashlib
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
@@ -25,7 +26,8 @@ from tuning_trainer.parameters import Parameters
 
 T = TypeVar("T")
 
-STATISTICS = ("running_mean", "running_var")
+DRAIN_SECONDS: Final = 0.2
+STATISTICS: Final = ("running_mean", "running_var")
 """What batch norms call the statistics that they evaluate with."""
 
 
@@ -126,6 +128,9 @@ def together(env: Mapping[str, str] = os.environ) -> Iterator[Processes]:
     try:
         yield Processes(distributed.get_rank(), distributed.get_world_size())
     finally:
+        # A thread of gloo's lets go of the last message's tensor, and needs Python's lock for it; destroying the group
+        # waits for that thread and holds the lock. So it is given the time before.
+        time.sleep(DRAIN_SECONDS)
         distributed.destroy_process_group()
 
 

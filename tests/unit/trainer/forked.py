@@ -12,7 +12,7 @@ from typing import Any
 
 from tuning_trainer.launcher import variables_of
 
-TIMEOUT_SECONDS = 120.0
+TIMEOUT_SECONDS = 60.0
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["torch", "torch.distributed", "tuning_trainer.training"])
 
