@@ -76,7 +76,7 @@ def one_size(given: Mapping[str, ParameterValue]) -> dict[str, Any]:
         throughput = measure(run, threading.Event())
     model = ("workload", "hidden_width", "depth", "activation", "normalization", "optimizer", "gradient_accumulation")
     key = {name: getattr(parameters, name) for name in model}
-    return {"key": {**key, "precision": "float32", "device": device_name()}, "throughput": throughput.to_json()}
+    return {"key": {**key, "device": device_name()}, "throughput": throughput.to_json()}
 
 
 def table(found: list[Throughput]) -> str:
