@@ -75,7 +75,7 @@ def one_size(given: Mapping[str, ParameterValue]) -> dict[str, Any]:
         run = Run.fresh(parameters, 0, workload_module(parameters).make_workload(parameters))
         throughput = measure(run, threading.Event())
     model = ("workload", "hidden_width", "depth", "activation", "normalization", "optimizer", "gradient_accumulation")
-    key = {name: getattr(parameters, name) for name in model}
+    key = {name: getattr(parameters, name) for name in (*model, "precision", "compile", "examples_on")}
     return {"key": {**key, "device": device_name()}, "throughput": throughput.to_json()}
 
 

@@ -44,10 +44,10 @@ def test_the_table() -> None:
 
 def test_a_figure_says_what_it_holds_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tuning_trainer.probes.throughput.WINDOW_SECONDS", 0.001)
-    told = one_size({"workload": "tabular", "batch_size": 8, "optimizer": "adam"})
+    told = one_size({"workload": "tabular", "batch_size": 8, "optimizer": "adam", "precision": "bfloat16"})
     assert told["throughput"]["batchSize"] == 8
     key = told["key"]
-    assert (key["workload"], key["optimizer"], key["precision"]) == ("tabular", "adam", "float32")
+    assert (key["workload"], key["optimizer"], key["precision"]) == ("tabular", "adam", "bfloat16")
     assert key["device"] == ("cpu" if not torch.cuda.is_available() else torch.cuda.get_device_name())
 
 
