@@ -1,11 +1,12 @@
 """How often something happened, with the interval that the number of tries allows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from scipy.stats import binomtest
 
-Case = dict[str, str | int | float]
+Case = Mapping[str, str | int | float]
 """A situation, by what describes it."""
 
 
@@ -32,7 +33,8 @@ class Rate:
 
     def as_json(self) -> dict[str, Any]:
         """Return count, number, share and interval."""
-        return {"count": self.count, "of": self.of, "rate": self.value, "interval": self.interval}
+        low, high = (round(end, 4) for end in self.interval)
+        return {"count": self.count, "of": self.of, "rate": round(self.value, 4), "interval": [low, high]}
 
     def __str__(self) -> str:
         low, high = self.interval
@@ -58,7 +60,7 @@ class Row:
         """Return everything as JSON."""
         return {
             "rule": self.rule,
-            "case": self.case,
+            "case": dict(self.case),
             "falseAlarms": self.false_alarms and self.false_alarms.as_json(),
             "hits": self.hits and self.hits.as_json(),
             "limit": self.limit,

@@ -283,9 +283,10 @@ class TuningStudySpec(Model):
     trial: TrialTemplate = Field(description="How one trial runs.")
     previous_studies: list[StudyName] | None = Field(
         None,
-        description="Earlier studies in this namespace whose trials teach the model of a Bayesian search, by name. A "
-        "trial counts where it had the same objective and the same parameters, each with a value that this study's "
-        "space has; numbers may lie outside its ranges.",
+        description="Earlier studies in this namespace that led to this one, by name, the oldest first: the rules look "
+        "at what they have found, and their trials teach the model of a Bayesian search. There a trial counts where it "
+        "had the same objective and the same parameters, each with a value that this study's space has; numbers may "
+        "lie outside its ranges.",
         min_length=1,
         max_length=16,
         json_schema_extra={"x-kubernetes-list-type": "set"},

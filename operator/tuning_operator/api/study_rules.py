@@ -247,7 +247,6 @@ SPACE_RULES: Final = (
 HAS_SCIENTIFIC_RANGE = 'self.hyperparameters.exists(h, h.role == "Scientific" && has(h.low))'
 DESIGN = when_present("search.design", '""')
 
-SEARCH_ALGORITHM = when_present("search.algorithm", '"QuasiRandom"')
 
 NO_RULE = '""'
 
@@ -293,12 +292,6 @@ SPEC_RULES: Final = (
         "!has(self.search) || !has(self.search.switchTo) || self.search.switchTo.afterTrials < self.budget.maxTrials",
         "switchTo.afterTrials must be smaller than budget.maxTrials, or the switch never comes",
         field_path=".search.switchTo.afterTrials",
-    ),
-    Rule(
-        f'!has(self.previousStudies) || {SEARCH_ALGORITHM} == "Bayesian" || '
-        "(has(self.search) && has(self.search.switchTo))",
-        "previousStudies teach the model of algorithm Bayesian: use it, or go over to it by search.switchTo",
-        field_path=".previousStudies",
     ),
     Rule(
         f'{DESIGN} != "Arms" || !{HAS_SCIENTIFIC_RANGE}',

@@ -1,30 +1,20 @@
 """The study's status: counts, the best trials, the clock and the conditions."""
 
-import heapq
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from statistics import fmean, stdev
 
-from tuning_contract.curve import thinned
 from tuning_operator.api.base import Condition
-from tuning_operator.api.hyperparameters import Role
-from tuning_operator.api.study import SecondObjective, TuningStudySpec
 from tuning_operator.api.study_status import (
-    PARETO_TRIALS,
-    TOP_TRIALS,
-    ParameterAssignment,
-    ParetoPoint,
     PreviousEvidence,
     StudyDuration,
     TrialCounts,
-    TrialSummary,
     TuningStudyStatus,
 )
-from tuning_operator.api.trial import ResultSource, TrialState
-from tuning_operator.search.pareto import nondominated
+from tuning_operator.api.trial import TrialState
 from tuning_operator.study import budget, lint, starting
+from tuning_operator.study.best import best_trials, complete_points, pareto_front, violates
 from tuning_operator.study.budget import Outcome, OutcomeKind
 from tuning_operator.study.conditions import condition, find, merged
 from tuning_operator.study.evidence import previous_evidence
@@ -36,8 +26,6 @@ PROGRESSING = "Progressing"
 SUSPENDED = "Suspended"
 SUCCEEDED = "Succeeded"
 FAILED = "Failed"
-MAX_PARAMETER_BYTES = 32_768
-"""For names and values of all summaries together: a status stays below 64 KiB."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +81,7 @@ def counted(trials: Iterable[TrialView]) -> TrialCounts:
     for trial in trials:
         states[trial.status.state] += 1
         retries += trial.status.infrastructure_retries
-        violating += trial.status.state is TrialState.SUCCEEDED and _violates(trial)
+        violating += trial.status.state is TrialState.SUCCEEDED and violates(trial)
         stopped_early += trial.status.state is TrialState.STOPPED and trial.status.stop is not None
     return TrialCounts(
         total=states.total(),
@@ -108,110 +96,6 @@ def counted(trials: Iterable[TrialView]) -> TrialCounts:
         stopped=states[TrialState.STOPPED],
         stopped_early=stopped_early,
         infrastructure_retries=retries,
-    )
-
-
-def complete_points(spec: TuningStudySpec, trials: Iterable[TrialView], over: bool) -> list[Sequence[TrialView]]:
-    """Return the trials of each point that can be the best one, its replicates together.
-
-    Args:
-        spec: the study.
-        trials: as they stand after this decision.
-        over: whether the study is over, so that no replicates come any more.
-    """
-    replicates = spec.search.replicates
-    points: defaultdict[tuple[int, int], list[TrialView]] = defaultdict(list)
-    for trial in trials:
-        points[trial.spec.arm, trial.spec.position // replicates].append(trial)
-    return [
-        sorted(of_point, key=lambda trial: trial.spec.position)
-        for of_point in points.values()
-        if (over or len(of_point) == replicates) and _values(of_point)
-    ]
-
-
-def best_trials(spec: TuningStudySpec, points: Iterable[Sequence[TrialView]]) -> list[TrialSummary]:
-    """Return the ten best points, best first, the earlier of equals before the later."""
-    sign = spec.objective.direction.sign
-    searched = {h.name for h in spec.hyperparameters if h.role is not Role.FIXED}
-    scored = [(sign * fmean(_values(of_point)), of_point[0].spec.index, of_point) for of_point in points]
-    best = heapq.nsmallest(TOP_TRIALS, scored, key=lambda entry: entry[:2])
-    return list(_within_limits([_summary(of_point, searched, spec.search.replicates) for _, _, of_point in best]))
-
-
-def pareto_front(spec: TuningStudySpec, points: Iterable[Sequence[TrialView]]) -> list[ParetoPoint]:
-    """Return the points of which no other is better in both objectives, the best by the first one first."""
-    second = spec.second_objective
-    if second is None:
-        return []
-    found = [
-        ParetoPoint(
-            trial=of_point[0].name,
-            value=(value := fmean(_values(of_point))),
-            second=(other := fmean(values)),
-            display=f"{value:.6g}, {other:.6g}",
-        )
-        for of_point in points
-        if (values := _second_values(spec, second, of_point))
-    ]
-    signs = spec.objective.direction.sign, second.direction.sign
-    front = nondominated([(signs[0] * point.value, signs[1] * point.second) for point in found])
-    return [found[i] for i in thinned(front, PARETO_TRIALS)]
-
-
-def _second_values(spec: TuningStudySpec, second: SecondObjective, of_point: Sequence[TrialView]) -> list[float]:
-    results = [trial.status.result for trial in of_point if trial.status.state is TrialState.SUCCEEDED]
-    values = [result.measured(second.metric, spec.objective.at) for result in results if result is not None]
-    return [value for value in values if value is not None]
-
-
-def _violates(trial: TrialView) -> bool:
-    return trial.status.result is not None and bool(trial.status.result.violations)
-
-
-def _values(of_point: Sequence[TrialView]) -> list[float]:
-    """Return the objectives of a point's trials; none while one is under way, had no good end or violates a constraint.
-
-    The mean of those that a rule let through, or that did not diverge, would be the mean of the lucky ones.
-    """
-    states = {trial.status.state for trial in of_point}
-    cut_short = any(trial.status.stop is not None for trial in of_point)
-    if TrialState.INFEASIBLE in states or cut_short or not all(state.is_finished for state in states):
-        return []
-    if any(map(_violates, of_point)):
-        return []
-    results = [trial.status.result for trial in of_point if trial.status.state is TrialState.SUCCEEDED]
-    return [result.value for result in results if result is not None and result.value is not None]
-
-
-def _within_limits(summaries: Sequence[TrialSummary]) -> Iterator[TrialSummary]:
-    """Leave out the parameters of the last ones where all of them would make the status too large to write.
-
-    The best trial, which stands in the status twice, always has its own.
-    """
-    room = MAX_PARAMETER_BYTES
-    for place, summary in enumerate(summaries):
-        size = sum(len(f"{a.name}{a.value}".encode()) for a in summary.parameters)
-        room -= size if place else 2 * size
-        yield summary if place == 0 or room >= 0 else summary.model_copy(update={"parameters": []})
-
-
-def _summary(of_point: Sequence[TrialView], searched: set[str], replicates: int) -> TrialSummary:
-    measured = [trial for trial in of_point if trial.status.state is TrialState.SUCCEEDED]
-    results = [trial.status.result for trial in measured if trial.status.result is not None]
-    values = _values(of_point)
-    is_exact = all(result.source is ResultSource.RECORD for result in results)
-    return TrialSummary(
-        trial=of_point[0].name,
-        value=fmean(values),
-        replicates=len(values) if replicates > 1 else None,
-        deviation=stdev(values) if replicates > 1 and len(values) > 1 else None,
-        display=f"{fmean(values):.6g}",
-        step=results[0].step if replicates == 1 else None,
-        source=(ResultSource.RECORD if is_exact else ResultSource.PROMETHEUS).value,
-        parameters=[
-            ParameterAssignment(name=a.name, value=a.value) for a in of_point[0].spec.assignments if a.name in searched
-        ],
     )
 
 

@@ -320,11 +320,6 @@ SEARCHES = {
         f"spec.search.switchTo.afterTrials: {INVALID}: switchTo.afterTrials must be smaller than budget.maxTrials, "
         "or the switch never comes",
     ),
-    "evidence for nobody": (
-        a_study(previousStudies=["digits-before"]),
-        f"spec.previousStudies: {INVALID}: previousStudies teach the model of algorithm Bayesian: use it, "
-        "or go over to it by search.switchTo",
-    ),
     "a point of numbers": (
         a_study(search={"points": [{"learning_rate": 0.1}]}),
         '\n* spec.search.points[0].learning_rate: Invalid value: "number": spec.search.points[0].learning_rate in body '

@@ -10,10 +10,11 @@ from tests.support.builders import a_choice
 from tests.support.views import NOW, a_result, a_snapshot, a_study, a_trial, after, seconds
 from tuning_operator.api.study_status import ParameterAssignment, StudyDuration, TuningStudyStatus
 from tuning_operator.api.trial import StopRecord
+from tuning_operator.study.best import best_trials, complete_points
 from tuning_operator.study.budget import Outcome, OutcomeKind
 from tuning_operator.study.snapshot import StudyView, TrialView
 from tuning_operator.study.starting import Obstacle
-from tuning_operator.study.status import Findings, best_trials, complete_points, counted, study_status
+from tuning_operator.study.status import Findings, counted, study_status
 
 SUCCEEDED = Outcome(OutcomeKind.SUCCEEDED, "MaxTrialsReached", "The budget is used.")
 FAILED = Outcome(OutcomeKind.FAILED, "MaxFailedTrialsExceeded", "4 trials failed.")

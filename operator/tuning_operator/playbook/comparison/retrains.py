@@ -33,13 +33,19 @@ class PlannedRetrain:
     seed: int
     """Of all randomness of the training, in [0, 2**31): the same for both sides of a pair, and no search trial's."""
 
+    @property
+    def number(self) -> int:
+        """Its number among the study's retrains, from 0; the same whenever the plan is made."""
+        return 2 * self.pair + (self.side is Role.CANDIDATE)
+
 
 def retrain_plan(study: StudyRecord, outcome: Outcome) -> list[PlannedRetrain]:
     """Return the retrains that are still to be made, pair by pair; none where nothing can be decided by them.
 
     Both sides get the number that the study has fixed. Where `budget.maxRetrains` does not reach so far, none is made:
     the decision would never come, and `Adoption` says what to raise. A retrain that was made, or is under way, is not
-    planned again; one that was lost or has failed for reasons of its own is.
+    planned again; one that was lost or has failed for reasons of its own is,
+    as far as the budget goes.
     """
     asked = question(study)
     wanted = retrains_wanted(study)
@@ -59,4 +65,5 @@ def retrain_plan(study: StudyRecord, outcome: Outcome) -> list[PlannedRetrain]:
             best = side.best
             if best is not None and (best.name, seed) not in made:
                 planned.append(PlannedRetrain(best.name, best.parameters, role, pair, seed))
-    return planned
+    used = sum(1 for t in study.trials if t.purpose is Purpose.RETRAIN and t.state is not State.LOST)
+    return planned[: max(study.spec.budget.max_retrains - used, 0)]

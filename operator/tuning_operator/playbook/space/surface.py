@@ -27,6 +27,8 @@ RANKS: Final = Threshold(
 )
 ROUNDING: Final = 1e-12
 """Outcomes that differ by less than this fraction of them are the same number."""
+SPARE_TRIALS: Final = 5
+"""How many more than its terms a fit of ranks must have."""
 RESAMPLES: Final = 200
 SEED: Final = 0
 
@@ -105,6 +107,20 @@ def surface(arm: Arm) -> Surface | None:
     losses = np.asarray(arm.losses)
     spans = losses.min() * losses.max() > 0 and _spread(losses) > arm.study.thresholds[RANKS]
     return Surface(arm, tuple(h.name for h in axes), positions, stats.rankdata(losses) if spans else losses)
+
+
+def ranked(arm: Arm) -> Surface | None:
+    """Return the fit to the ranks of an arm's results over all its ranges, which any monotonous scale leaves alone.
+
+    None where there are hardly more trials than terms, or a range does not exist in all of them.
+    """
+    axes = arm.numeric
+    if len(arm.feasible) < 1 + 2 * len(axes) + SPARE_TRIALS:
+        return None
+    positions = np.array([[_centred(h, t) for h in axes] for t in arm.feasible])
+    if np.isnan(positions).any():
+        return None
+    return Surface(arm, tuple(h.name for h in axes), positions, stats.rankdata(arm.losses))
 
 
 def _centred(hyperparameter: Hyperparameter, trial: TrialRecord) -> float:

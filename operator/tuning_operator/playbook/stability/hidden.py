@@ -30,7 +30,10 @@ FACTOR: Final = Threshold(
     "hiddenFactor", 1.5, Origin.DEFAULT, "A loss of so many times its beginning has blown up", low=1.0
 )
 DEVIATIONS: Final = Threshold(
-    "hiddenDeviations", 6.0, Origin.DEFAULT, "... where it also stands this many standard deviations above it"
+    "hiddenDeviations",
+    6.0,
+    Origin.DEFAULT,
+    "A loss has blown up only where it is this many standard deviations above its beginning",
 )
 FIRST_EVALUATION: Final = Threshold(
     "hiddenFirstEvaluation", 100, Origin.DEFAULT, "Where the first evaluation comes later, early jumps go unseen"
@@ -81,9 +84,13 @@ def blow_up(dense_loss: Sequence[float], thresholds: Thresholds = DEFAULTS) -> B
 
 def check(study: StudyRecord) -> list[Finding]:
     """Return, for each arm and learning rate, whether the first steps hide an instability (K16)."""
-    seen = {
-        (f.parameter, arm_key(f.scientific)) for f in instability.check(study) if f.verdict in instability.CONFIRMED
-    }
+    found: list[Finding] = study.once("hidden instability", lambda: _of_study(study))
+    return list(found)
+
+
+def _of_study(study: StudyRecord) -> list[Finding]:
+    confirmed = [f for f in instability.check(study) if f.verdict in instability.CONFIRMED]
+    seen = {(f.parameter, arm_key(f.scientific)) for f in confirmed}
     return [finding for arm in arms(study) for finding in _of_arm(study, arm, seen)]
 
 

@@ -30,6 +30,13 @@ BASE_RATIO: Final = Threshold(
     "The base rate to warm up to, in times of the unstable one; then its square",
     low=1.0,
 )
+REACH: Final = Threshold(
+    "warmupReach",
+    3.0,
+    Origin.DEFAULT,
+    "A warm-up has helped where training survives at this many times the rate that is unstable without",
+    low=1.0,
+)
 RAISE_STEPS: Final = Threshold(
     "warmupRaiseSteps", 0.05, Origin.TEXT, "Where one longer than this share is needed, a longer run is", high=1.0
 )
@@ -196,17 +203,21 @@ def _found(study: StudyRecord, tried: Tried) -> Finding:
         )
         action = "Name the study in which training was unstable in previousStudies, and set training.maxSteps."
         return unknown(study, Code.WARMUP, "WRM-6", message, action=action, **where)
-    least = study.thresholds[BASE_RATIO] * tried.unstable_rate
+    # The plan aims at ten times that rate, and a search that goes so far hardly ever tries its very end.
+    least = study.thresholds[REACH] * tried.unstable_rate
     survived = tried.survived(least)
     if not survived:
         message = f"Which warm-up helps is not known: none was followed to its plateau at a rate of {least:g} or more."
-        action = f"Try warm-ups up to at least {least:g}, ten times the rate at which training is unstable."
+        ratio = study.thresholds[BASE_RATIO]
+        action = f"Try warm-ups up to {ratio * tried.unstable_rate:g}, {ratio:g} times the unstable rate."
         return unknown(study, Code.WARMUP, "WRM-6", message, action=action, **where)
     choice = choose(survived, tried.max_steps, study.thresholds)
-    numbers = {"unstableBaseLearningRate": tried.unstable_rate, "baseLearningRate": least, "maxSteps": tried.max_steps}
+    numbers = {"unstableBaseLearningRate": tried.unstable_rate, "maxSteps": tried.max_steps}
     if choice.warmup_steps is None:
         return _insufficient(study, tried.max_steps, numbers, where)
     share = choice.warmup_steps / tried.max_steps
+    survivors = tried.survivors(choice.warmup_steps, least)
+    reached = survivors[0].rate
     advice = "" if choice.verdict == "Found" else " Consider a longer run: the warm-up takes much of this one."
     return answer(
         study,
@@ -214,12 +225,17 @@ def _found(study: StudyRecord, tried: Tried) -> Finding:
         choice.verdict,
         Severity.INFO,
         "WRM-9" if advice else "WRM-6",
-        f"The shortest warm-up that trains at {least:g} is {choice.warmup_steps} steps, {share:.0%} of the run.",
+        f"The shortest warm-up that trains at {reached:g} is {choice.warmup_steps} steps, {share:.0%} of the run.",
         action=f"Put it before the old schedule, {choice.total_steps} steps in all, and compare with the run without "
         f"it at the best checkpoints.{advice}",
-        numbers=numbers | {"warmupSteps": choice.warmup_steps, "totalSteps": choice.total_steps or math.nan},
-        thresholds=(BASE_RATIO, LONGEST, RAISE_STEPS),
-        trials=tried.survivors(choice.warmup_steps, least),
+        numbers=numbers
+        | {
+            "baseLearningRate": reached,
+            "warmupSteps": choice.warmup_steps,
+            "totalSteps": choice.total_steps or math.nan,
+        },
+        thresholds=(REACH, LONGEST, RAISE_STEPS),
+        trials=[a.trial for a in survivors],
         **where,
     )
 

@@ -217,3 +217,14 @@ def test_of_realistic_curves_hardly_any_is_taken_for_overfitting_and_hardly_any_
         for _ in range(100)
     ]
     assert sum(found) >= 0.97 * len(found)
+
+
+@pytest.mark.parametrize(("points", "most"), [(12, 0.05), (20, 0.02), (40, 0.01), (100, 0.01)])
+def test_the_luckiest_of_ten_flat_curves_is_hardly_ever_taken_for_overfitting(points: int, most: float) -> None:
+    rng = np.random.default_rng(points)
+    wrong = []
+    for noise in (0.003, 0.01, 0.05):
+        for _ in range(60):
+            best = min((curve(rng, "saturated", points, noise) for _ in range(10)), key=lambda v: float(v.min()))
+            wrong.append(rise_of(best, as_series([])).course is not Course.SOUND)
+    assert sum(wrong) <= most * len(wrong)

@@ -251,3 +251,26 @@ def test_an_optimum_outside_the_space_is_found_on_its_side(dimensions: int, tria
         found += first.verdict == "Expand"
         assert first.side in (None, Side.HIGH)
     assert found >= least
+
+
+@pytest.mark.parametrize("trials", [10, 20])
+def test_many_arms_do_not_make_a_false_alarm_likely(trials: int) -> None:
+    found = [
+        any(
+            f.verdict == "Expand"
+            for f in check(a_synthetic_study(seed, trials, bowl(a_centre(seed, 4)), dimensions=4, arms=4))
+        )
+        for seed in range(15)
+    ]
+    assert sum(found) <= 1
+
+
+def test_a_plateau_of_bad_results_does_not_hide_an_optimum_outside() -> None:
+    study = _study(lambda u: 0.3 + 2 * float(np.exp(-6 * u)))
+    assert (_only(study).verdict, _only(study).side) == ("Expand", Side.HIGH)
+
+
+def test_two_lucky_trials_beside_an_optimum_inside_are_only_suspicious() -> None:
+    finding = _only(_study(lambda u: 0.3 + (u - 0.6) ** 2 - {0.825: 0.2, 0.925: 0.3}.get(round(u, 3), 0.0)))
+    assert finding.verdict == "Suspicious"
+    assert "smooth fit" in finding.message

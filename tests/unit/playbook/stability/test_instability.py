@@ -22,7 +22,7 @@ from tuning_operator.api.findings import Finding, Severity
 from tuning_operator.api.study import TuningStudySpec
 from tuning_operator.playbook.records import Purpose, State, TrialRecord
 from tuning_operator.playbook.stability import instability
-from tuning_operator.playbook.stability.instability import Cliff, check, cliff_above, is_near, kind_of
+from tuning_operator.playbook.stability.instability import check, kind_of
 
 SPEC = sweep_spec()
 Trials = Callable[[TuningStudySpec], Sequence[TrialRecord]]
@@ -150,6 +150,7 @@ OPEN: dict[str, Trials] = {
         bad(s, 20, 2.05e-2, SMOOTH[:9], reason="OutOfMemory", purpose=Purpose.INSTABILITY_PROBE)
     ],
     "a probe without a training loss": lambda s: [probe(s, 20, 2.05e-2, [])],
+    "a probe with four evaluations": lambda s: [probe(s, 20, 2.05e-2, SMOOTH[::10])],
     "a probe that failed unseen": lambda s: [
         bad(s, 20, 2.05e-2, [math.nan], purpose=Purpose.INSTABILITY_PROBE)
     ],
@@ -284,10 +285,20 @@ def test_the_edge_of_early_is_step_500_or_a_hundredth_of_a_long_run() -> None:
     assert kind_of(40, None) == "ConfirmedEarly"
 
 
-def test_a_cliff_is_where_from_on_everything_fails() -> None:
-    assert cliff_above(1e-3, [1e-3, 2e-3], [4e-3, 8e-3]) == Cliff(4e-3, 1e-3, 1)
-    assert cliff_above(1e-3, [1e-3, 5e-3], [4e-3, 8e-3]) is None
-    assert cliff_above(1e-3, [], []) is None
-    assert is_near(Cliff(4e-3, 1e-3, 9))
-    assert is_near(Cliff(1.0, 1e-3, 1))
-    assert not is_near(Cliff(4.1e-3, 1e-3, 2))
+def test_where_the_remedy_is_the_question_an_unstable_arm_does_not_stand_in_the_way() -> None:
+    spec = sweep_spec(
+        {
+            "name": "warmup_steps",
+            "type": "Ordinal",
+            "role": "Scientific",
+            "values": ["0", "1000"],
+            "valueType": "Integer",
+        }
+    )
+    without = [*figure_7a(spec, parameters={"warmup_steps": 0}), bad(spec, 20, 3e-2, [*SMOOTH[:20], math.nan],
+                                                                     parameters={"warmup_steps": 0})]  # fmt: skip
+    cured = [good(spec, 30 + n, r, 0.1 + n, parameters={"warmup_steps": 1000}) for n, r in enumerate([0.01, 0.02, 0.1])]
+    found = check(study_of(spec, [*without, *cured]))
+    assert [(f.verdict, f.severity) for f in found] == [("ConfirmedMid", Severity.INFO), ("Ok", Severity.INFO)]
+    (alone, _) = check(study_of(spec, without))
+    assert (alone.verdict, alone.severity) == ("ConfirmedMid", Severity.WARN)

@@ -80,7 +80,7 @@ def noisy(rng: np.random.Generator, points: int, kind: str) -> Series:
     }
     loss: Series = curves[kind] * (1 + rng.normal(0, rng.uniform(0.005, 0.05), points))
     spike = rng.integers(2, points - 5)
-    loss[spike : spike + rng.integers(1, 5)] += rng.uniform(0.01, 0.06) * (start - floor)
+    loss[spike : spike + rng.integers(1, 5)] += rng.uniform(0.01, 0.06) * (loss[0] - loss.min())
     return loss
 
 

@@ -187,9 +187,15 @@ def test_one_that_takes_more_than_a_twentieth_of_the_run_advises_a_longer_one() 
     assert (found.verdict, found.evidence.numbers["totalSteps"]) == ("RaiseSteps", 44_000)
 
 
+def test_a_search_that_went_well_above_the_unstable_rate_tells_and_names_the_highest_rate() -> None:
+    found = trying(with_warmup(1, 1000, SMOOTH, rate=0.05), with_warmup(2, 1000, SMOOTH, rate=0.09))
+    assert (found.verdict, found.evidence.numbers["baseLearningRate"]) == ("Found", 0.09)
+    assert found.evidence.trials == ["t-2", "t-1"]
+
+
 def test_surviving_at_a_rate_that_was_stable_before_is_no_evidence() -> None:
     found = trying(with_warmup(1, 1000, SMOOTH, rate=1e-2))
-    assert (found.verdict, "ten times" in found.action) == ("Unknown", True)
+    assert (found.verdict, "0.15, 10 times" in found.action) == ("Unknown", True)
 
 
 def test_a_run_that_was_not_followed_to_the_plateau_is_no_evidence() -> None:

@@ -7,6 +7,7 @@ from tuning_operator.api.hyperparameters import Hyperparameter, HyperparameterTy
 from tuning_operator.api.procedure import Baseline
 from tuning_operator.playbook.meaning import meaning_of
 from tuning_operator.playbook.proposal.change import Change, meant, of, updated
+from tuning_operator.playbook.proposal.edits.effort import ENOUGH
 from tuning_operator.playbook.proposal.edits.ranges import moved
 from tuning_operator.playbook.records import StudyRecord
 
@@ -70,4 +71,6 @@ def _with_lengths(change: Change, lengths: Sequence[int], plan: Finding) -> Chan
     change = change.added(warmup, reason) if known is None else change.replaced(warmup, reason)
     if not compared:
         return change
-    return change.with_spec({"baseline": Baseline(scientific={name: NONE})})
+    wanted = max(change.spec.budget.max_trials, ENOUGH * len(values))
+    budget = updated(change.spec.budget, max_trials=wanted)
+    return change.with_spec({"baseline": Baseline(scientific={name: NONE}), "budget": budget})
