@@ -62,7 +62,7 @@ def one_rate(given: Mapping[str, ParameterValue], rate: float, steps: int = DENS
     run = Run.fresh(parameters, 0, workload_module(parameters).make_workload(parameters))
     for _ in range(steps):
         run.take_step()
-    run.log.metrics()
+    run.log.read()
     return Outcome(rate, tuple(run.log.dense_loss))
 
 
