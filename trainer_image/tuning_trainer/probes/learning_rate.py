@@ -1,6 +1,7 @@
-"""At which learning rates training is unstable early: some hundred steps at each, every loss looked at (UNS-3..9).
+"""At which learning rates training is unstable early: some hundred steps at each, every loss looked at (UNS-9).
 
-A loss that explodes and comes back within the first evaluation interval is not to be seen in a usual curve.
+A loss that explodes and comes back within the first evaluation interval is not to be seen in a usual curve (UNS-8).
+The sweep stands for UNS-3 where there is no study yet.
 """
 
 import math
