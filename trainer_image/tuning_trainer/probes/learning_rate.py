@@ -57,13 +57,8 @@ def one_rate(given: Mapping[str, ParameterValue], rate: float, steps: int = DENS
     from tuning_trainer.run import Run
     from tuning_trainer.workloads.loading import parameters_from, workload_module
 
-    short: dict[str, ParameterValue] = {
-        "schedule": "constant",
-        "decay_steps": 0,
-        "max_steps": steps,
-        "dense_loss_steps": steps,
-    }
-    parameters = parameters_from({**given, "learning_rate": rate, **short})
+    short: dict[str, ParameterValue] = {"schedule": "constant", "max_steps": steps, "dense_loss_steps": steps}
+    parameters = parameters_from({**given, "decay_steps": 0, "learning_rate": rate, **short})
     run = Run.fresh(parameters, 0, workload_module(parameters).make_workload(parameters))
     for _ in range(steps):
         run.take_step()
