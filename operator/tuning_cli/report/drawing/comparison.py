@@ -46,7 +46,7 @@ def draw_isolation(plot: IsolationPlot, objective: str, number: int) -> Drawn:
     )
     figure.update_layout(layout(plot.name, objective, False))
     if plot.scale is Scale.LOG:
-        figure.update_xaxes(type="log", tickformat="~g")
+        figure.update_xaxes(type="log", tickformat="~g", dtick=1)
     if plot.scale is None:
         figure.update_xaxes(range=[-0.5, len(known) - 0.5])
     empty = [p.label for p in plot.points if p.value is None]
