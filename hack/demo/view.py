@@ -66,7 +66,7 @@ def news(study: Raw, trials: Sequence[Raw]) -> Iterator[str]:
 
 
 def result(study: Raw, trials: Sequence[Raw]) -> RenderableType:
-    """Return the study's result: its best trial, what may be concluded, what was found, what follows, and all trials."""
+    """Return the study's result: its best trial, what may be concluded, what follows, and all trials."""
     status = study.get("status", {})
     lines: list[RenderableType] = [Text(_question(study)), Text(_headline(study))]
     best = status.get("best")
