@@ -83,7 +83,9 @@ def _density(arm: Arm, compares: bool) -> Finding:
             thresholds=[LEAST],
             trials=arm.feasible,
         )
-    sigma, best, median = noise(study, arm.top), float(losses[0]), float(np.median(losses))
+    # The three best alone tell too little of the noise where their curves are short.
+    sigma = noise(study, arm.feasible[: max(len(arm.top), len(losses) // 2)])
+    best, median = float(losses[0]), float(np.median(losses))
     share = max(t[GOOD], min(MOST, t[SMOOTH] * smooth_share(len(losses), len(arm.dimensions), t[GOOD_TRIALS])))
     limit = best + max(t[DIFFERENT] * sigma, share * (median - best))
     # A stopped trial can only have become better.
