@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from tuning_operator.analysing import Analysing
 from tuning_operator.api.trial import TuningTrialStatus
 from tuning_operator.clients.cluster import Cluster
 from tuning_operator.clients.curves import CurveReader
@@ -57,6 +58,7 @@ class Reconciler:
     settings: Settings
     trainer_image: str
     drawing: Drawing = field(default_factory=Drawing)
+    analysing: Analysing = field(default_factory=Analysing)
     _refused: dict[Key, _Refused] = field(default_factory=dict)
     _absent: dict[tuple[str, str], float] = field(default_factory=dict)
     """When a study that another one learns from was last asked for and not there, by namespace and name."""
@@ -104,13 +106,15 @@ class Reconciler:
             await self._sync(key, family)
         snapshot = await self._observe(key, family)
         snapshot, decision = await self._think(snapshot)
-        if decision.draws:
-            # Drawing may take a while: what is known is written first, and the world looked at anew after it.
+        if decision.draws or decision.asks_analysis:
+            # Thinking may take a while: what is known is written first, and the world looked at anew after it.
             if not await self._act(key, family, snapshot, decision):
                 return timedelta(0)
             snapshot, decision = await self._think(await self._observe(key, family))
-            suggestions = await self.drawing.draw(snapshot, decision)
-            snapshot, decision = await self._think(replace(await self._observe(key, family), suggestions=suggestions))
+            suggestions = await self.drawing.draw(snapshot, decision) if decision.draws else {}
+            analysis = await self._analyse(snapshot) if decision.asks_analysis else None
+            known = replace(await self._observe(key, family), suggestions=suggestions, analysis=analysis)
+            snapshot, decision = await self._think(known)
         if not await self._act(key, family, snapshot, decision):
             return timedelta(0)
         listing = timedelta(seconds=max(family.list_again_at - time.monotonic(), 0))
@@ -126,6 +130,18 @@ class Reconciler:
             snapshot = await self._ask_for_curves(snapshot, decision.questions)
             decision = await _decided(snapshot)
         return snapshot, decision
+
+    async def _analyse(self, snapshot: Snapshot) -> Analysis | AnalysisFailed:
+        """Go through the checklist with all curves, which are read for it alone: most of the time nobody needs them."""
+        study = snapshot.study
+        earlier = [
+            (each.study, await self._whole_trials(each.study)) for each in snapshot.previous if each.study is not None
+        ]
+        return await self.analysing.analyse(study, await self._whole_trials(study), earlier)
+
+    async def _whole_trials(self, study: StudyView) -> list[TrialView]:
+        raw, _ = await self.cluster.list_of_study("tuningtrials", study.namespace, study.uid)
+        return [trial_view(each, with_curve=True) for each in raw]
 
     # --- observe ---------------------------------------------------------------------------------------------------
 
@@ -265,6 +281,8 @@ class Reconciler:
             return False
         self._measure_gap(family, decision)
         await _all(self._expire(study, expiry.job, expiry.after) for expiry in decision.expiries)
+        if decision.new_study is not None:
+            await self._follow(study, decision.new_study)
         if decision.study_status is not None:
             body = status_body(
                 "TuningStudy", study.namespace, study.name, study.uid, study.resource_version, decision.study_status
@@ -318,6 +336,15 @@ class Reconciler:
         body = job(study, view, attempt, self.trainer_image)
         raw = await self.cluster.create("jobs", body, view.uid)
         self.observed.apply("jobs", raw)
+
+    async def _follow(self, study: StudyView, manifest: Mapping[str, Any]) -> None:
+        """Create the study that follows; one that is there already, and follows this one, is as good."""
+        body = {**manifest, "metadata": {**manifest["metadata"], "namespace": study.namespace}}
+        try:
+            self.observed.apply("tuningstudies", await self.cluster.create_study(body))
+            log.info("Created the study that follows: %s", body["metadata"]["name"], extra=_about(study, None))
+        except (Conflict, Forbidden, Invalid) as error:
+            ...
 
     async def _expire(self, study: StudyView, job_: JobView, after: timedelta) -> None:
         try:

@@ -90,6 +90,13 @@ class NextStudyProposal(Model):
     applied: bool = Field(False, description="Whether the operator has created it (nextStudy.policy Run).")
 
 
+class Analysed(Model):
+    """What the findings and the conclusion rest on."""
+
+    trials: int = Field(description="On how many ended trials.", ge=0)
+    generation: int = Field(description="On which metadata.generation of the study.", ge=0)
+
+
 class StudyDuration(Model):
     """The clock of maxDuration: it stands still while the study is suspended."""
 
@@ -117,6 +124,7 @@ class TuningStudyStatus(Model):
         max_length=16,
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["study"]},
     )
+    analysed: Analysed | None = Field(None, description="What findings, conclusion and nextStudy rest on.")
     findings: list[Finding] = Field(
         default_factory=list,
         description="What a person must see of the Playbook's checklist, the most important first.",

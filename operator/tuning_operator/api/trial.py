@@ -21,6 +21,13 @@ class TrialPurpose(StrEnum):
 
     SEARCH = "Search"
     REPLICATE = "Replicate"
+    RETRAIN = "Retrain"
+    INSTABILITY_PROBE = "InstabilityProbe"
+
+    @property
+    def is_search(self) -> bool:
+        """Whether it is one of the search's trials, and not a repetition or a probe of one of them afterwards."""
+        return self in (TrialPurpose.SEARCH, TrialPurpose.REPLICATE)
 
 
 class StudyRef(Model):
@@ -41,9 +48,12 @@ class TuningTrialSpec(Model):
     purpose: TrialPurpose = Field(
         TrialPurpose.SEARCH,
         description="Why this trial runs. Search: a new point. Replicate: the point of the trial before it, once more, "
-        "with another seed.",
+        "with another seed. Retrain: a trial of the search once more, to decide on a change. InstabilityProbe: the same "
+        "at a higher learning rate, to see whether training is unstable there.",
     )
-    index: int = Field(description="The trial's number in the study: arm + position * arms.", ge=0)
+    of: str | None = Field(None, description="The trial that this one retrains or probes.", max_length=63)
+    index: int = Field(description="The trial's number in the study: arm + position * arms. Of a retrain or a "
+        "probe: its number among those.", ge=0)
     arm: int = Field(0, description="The number of the combination of scientific values.", ge=0)
     position: int = Field(
         description="The trial's place in its arm's sequence; replicates of one point follow each other.", ge=0

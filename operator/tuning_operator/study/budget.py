@@ -57,8 +57,9 @@ def next_positions(
     counted: Counter[int] = Counter()
     taken: defaultdict[int, set[int]] = defaultdict(set)
     for spec, status in trials:
-        taken[spec.arm].add(spec.position)
-        counted[spec.arm] += counts(status) or not status.state.is_finished
+        if spec.purpose.is_search:
+            taken[spec.arm].add(spec.position)
+            counted[spec.arm] += counts(spec, status) or not status.state.is_finished
     unused = {arm.number: _unused(taken[arm.number]) for arm in arms}
     behind = [(counted[n] / wanted[n], n) for n in unused if counted[n] < wanted[n]]
     heapq.heapify(behind)
@@ -102,9 +103,10 @@ def wanted_trials(spec: TuningStudySpec, arms: Sequence[Arm]) -> tuple[int, ...]
     return tuple(wanted)
 
 
-def counts(status: TuningTrialStatus) -> bool:
+def counts(spec: TuningTrialSpec, status: TuningTrialStatus) -> bool:
     """Whether an ended trial is one of maxTrials: it has a result, or was stopped because its curve said enough."""
-    return status.state.is_finished and (status.state.has_result or status.stop is not None)
+    ended = status.state.is_finished and (status.state.has_result or status.stop is not None)
+    return ended and spec.purpose.is_search
 
 
 def _unused(taken: Set[int]) -> Iterator[int]:
@@ -124,7 +126,7 @@ def outcome_of(study: StudyView, trials: Sequence[Progressed], used: timedelta) 
     """
     budget = study.spec.budget
     states = Counter(status.state for _, status in trials)
-    results = sum(counts(status) for _, status in trials)
+    results = sum(counts(*trial) for trial in trials)
     if states[TrialState.FAILED] > budget.max_failed_trials:
         message = (
             f"{states[TrialState.FAILED]} trials failed; spec.budget.maxFailedTrials allows "

@@ -19,7 +19,8 @@ from tuning_operator.study.snapshot import PreviousStudy, Snapshot, TrialView
 
 def observations_of(spec: TuningStudySpec, trials: Iterable[TrialView]) -> list[Observation]:
     """Return the trials as observations, in the order of their numbers."""
-    return [_observation(spec, trial) for trial in sorted(trials, key=lambda trial: trial.spec.index)]
+    searched = (trial for trial in trials if trial.spec.purpose.is_search)
+    return [_observation(spec, trial) for trial in sorted(searched, key=lambda trial: trial.spec.index)]
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def _of_previous(
     ours, theirs = spec.objective, previous.study.spec.objective
     if (ours.metric, ours.direction, ours.at) != (theirs.metric, theirs.direction, theirs.at):
         return [], "it has another objective"
-    seen = [(trial, _observation(previous.study.spec, trial)) for trial in previous.trials]
+    seen = [(trial, _observation(previous.study.spec, trial)) for trial in previous.trials if trial.spec.purpose.is_search]
     ended = [(trial, observation) for trial, observation in seen if _tells(observation)]
     placed = [
         replace(observation, arm=place[0].number, assignment=place[1])

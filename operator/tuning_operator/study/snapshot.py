@@ -9,6 +9,7 @@ from tuning_contract.metrics import TRIAL_OBJECTIVE
 from tuning_operator.api.study import TuningStudySpec
 from tuning_operator.api.study_status import TuningStudyStatus
 from tuning_operator.api.trial import TuningTrialSpec, TuningTrialStatus
+from tuning_operator.playbook.analysis import Analysis
 from tuning_operator.search.suggest import Suggestion
 
 Place = tuple[int, int]
@@ -42,6 +43,8 @@ class StudyView:
     status: TuningStudyStatus
     template_hash: str
     """SHA-256 of `spec.trial` as it is now."""
+    round: int = 1
+    """Which study of a chain it is: one more than the study that it follows."""
 
     @property
     def series(self) -> str:
@@ -173,6 +176,14 @@ class MetricsView:
 
 
 @dataclass(frozen=True)
+class AnalysisFailed:
+    """That a study could not be analysed: its trials are as good as before, and nothing is concluded."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
 class Refusal:
     """The API server would not create a Job, or the Job controller could not create its pod."""
 
@@ -200,6 +211,8 @@ class Snapshot:
     refusals: tuple[Refusal, ...] = ()
     suggestions: Mapping[Place, Suggestion] = field(default_factory=dict)
     """What `Decision.draws` asked for; where one is missing, nothing could be drawn."""
+    analysis: Analysis | AnalysisFailed | None = None
+    """What `Decision.asks_analysis` asked for."""
     dry_run_error: str | None = None
     """The API server's word on the rendered Job; None: it would take it, or it was not asked."""
     settings: Settings = field(default_factory=Settings)

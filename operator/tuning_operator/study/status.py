@@ -20,6 +20,7 @@ from tuning_operator.api.study_status import (
 )
 from tuning_operator.api.trial import ResultSource, TrialState
 from tuning_operator.study import budget, starting
+from tuning_operator.study.answers import answers
 from tuning_operator.study.budget import Outcome, OutcomeKind
 from tuning_operator.study.conditions import condition, find, merged
 from tuning_operator.study.evidence import previous_evidence
@@ -43,6 +44,8 @@ class Findings:
     """Reason and message where the study cannot run."""
     outcome: Outcome | None = None
     obstacle: starting.Obstacle | None = None
+    applies_next: bool = False
+    """The next study is being created."""
     out_of_time: bool = False
     """Nothing more is started; the study is over when its last trials are."""
     clock: StudyDuration = field(default_factory=StudyDuration)
@@ -54,8 +57,9 @@ def study_status(snapshot: Snapshot, trials: Sequence[TrialView], findings: Find
     study = snapshot.study
     counts = counted(trials)
     over = findings.outcome is not None
+    said = answers(snapshot, trials, over, findings.applies_next)
     top = best_trials(snapshot, trials, over)
-    done = sum(budget.counts(trial.status) for trial in trials)
+    done = sum(budget.counts(trial.spec, trial.status) for trial in trials)
     before = study.status.completion_time
     return TuningStudyStatus(
         observed_generation=study.generation,
@@ -69,7 +73,11 @@ def study_status(snapshot: Snapshot, trials: Sequence[TrialView], findings: Find
         completion_time=(before or snapshot.now.replace(microsecond=0)) if over else None,
         duration=findings.clock,
         template_hash=study.status.template_hash or (study.template_hash if findings.refusal is None else None),
-        conditions=merged(study.status.conditions, _conditions(snapshot, findings)),
+        analysed=said.analysed,
+        findings=said.findings,
+        conclusion=said.conclusion,
+        next_study=said.next_study,
+        conditions=merged(study.status.conditions, [*_conditions(snapshot, findings), *said.conditions]),
     )
 
 
@@ -116,7 +124,8 @@ def best_trials(snapshot: Snapshot, trials: Iterable[TrialView], over: bool) -> 
     replicates = spec.search.replicates
     points: defaultdict[tuple[int, int], list[TrialView]] = defaultdict(list)
     for trial in trials:
-        points[trial.spec.arm, trial.spec.position // replicates].append(trial)
+        if trial.spec.purpose.is_search:
+            points[trial.spec.arm, trial.spec.position // replicates].append(trial)
     scored = [
         (sign * fmean(values), of_point[0].spec.index, of_point)
         for of_point in points.values()
