@@ -8,9 +8,10 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Iterable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from tuning_operator.analysing import Analysing
 from tuning_operator.api.trial import TuningTrialStatus
@@ -20,6 +21,7 @@ from tuning_operator.clients.errors import ClusterError, Conflict, Forbidden, In
 from tuning_operator.clients.telemetry import RECONCILE_SECONDS, RECONCILES, RESULTS, TRIAL_GAP
 from tuning_operator.clients.views import trial_view
 from tuning_operator.drawing import Drawing
+from tuning_operator.playbook.analysis import Analysis
 from tuning_operator.observed import Family, Key, Observed, grouped
 from tuning_operator.render.job import job
 from tuning_operator.render.trial import event, status_body, trial
@@ -27,7 +29,16 @@ from tuning_operator.study import acceptance
 from tuning_operator.study.decide import decide, first_trial
 from tuning_operator.study.decision import Decision, Event, NewJob, NewTrial, TrialStatusWrite
 from tuning_operator.study.metrics import trials_with_lost_results, trials_without_metrics
-from tuning_operator.study.snapshot import JobView, PreviousStudy, Refusal, Settings, Snapshot, StudyView, TrialView
+from tuning_operator.study.snapshot import (
+    AnalysisFailed,
+    JobView,
+    PreviousStudy,
+    Refusal,
+    Settings,
+    Snapshot,
+    StudyView,
+    TrialView,
+)
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +71,8 @@ class Reconciler:
     drawing: Drawing = field(default_factory=Drawing)
     analysing: Analysing = field(default_factory=Analysing)
     _refused: dict[Key, _Refused] = field(default_factory=dict)
+    _next_refused: dict[Key, str] = field(default_factory=dict)
+    """The API server's word where it would not create the study that follows."""
     _absent: dict[tuple[str, str], float] = field(default_factory=dict)
     """When a study that another one learns from was last asked for and not there, by namespace and name."""
 
@@ -77,6 +90,7 @@ class Reconciler:
         if study is None:
             self.observed.forget(key)
             self._refused.pop(key, None)
+            self._next_refused.pop(key, None)
             return None
         context = {"study": study.name, "namespace": study.namespace}
         started = time.monotonic()
@@ -175,6 +189,7 @@ class Reconciler:
             pods=grouped(family.pods.values(), lambda p: p.job_uid, lambda p: (p.created, p.name)),
             metrics=self.curves.view(study),
             previous=tuple([await self._previous(study, name) for name in study.spec.previous_studies or ()]),
+            next_study_error=self._next_refused.get(key),
             settings=self.settings,
         )
         if trials_without_metrics(snapshot) or trials_with_lost_results(snapshot):
@@ -281,8 +296,8 @@ class Reconciler:
             return False
         self._measure_gap(family, decision)
         await _all(self._expire(study, expiry.job, expiry.after) for expiry in decision.expiries)
-        if decision.new_study is not None:
-            await self._follow(study, decision.new_study)
+        if decision.new_study is not None and not await self._follow(key, study, decision.new_study):
+            return False
         if decision.study_status is not None:
             body = status_body(
                 "TuningStudy", study.namespace, study.name, study.uid, study.resource_version, decision.study_status
@@ -337,14 +352,16 @@ class Reconciler:
         raw = await self.cluster.create("jobs", body, view.uid)
         self.observed.apply("jobs", raw)
 
-    async def _follow(self, study: StudyView, manifest: Mapping[str, Any]) -> None:
-        """Create the study that follows; one that is there already, and follows this one, is as good."""
+    async def _follow(self, key: Key, study: StudyView, manifest: Mapping[str, Any]) -> bool:
+        """Create the study that follows; where the API server refuses, the next look's status says so."""
         body = {**manifest, "metadata": {**manifest["metadata"], "namespace": study.namespace}}
         try:
-            self.observed.apply("tuningstudies", await self.cluster.create_study(body))
-            log.info("Created the study that follows: %s", body["metadata"]["name"], extra=_about(study, None))
+            self.observed.apply("tuningstudies", await self.cluster.create_following(body))
         except (Conflict, Forbidden, Invalid) as error:
-            ...
+            self._next_refused[key] = str(error)
+            return False
+        log.info("Created the study that follows: %s", body["metadata"]["name"], extra=_about(study, None))
+        return True
 
     async def _expire(self, study: StudyView, job_: JobView, after: timedelta) -> None:
         try:

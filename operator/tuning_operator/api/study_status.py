@@ -88,6 +88,7 @@ class NextStudyProposal(Model):
         json_schema_extra=PRESERVED,
     )
     applied: bool = Field(False, description="Whether the operator has created it (nextStudy.policy Run).")
+    note: str | None = Field(None, description="Why the operator has not created it, where it should.", max_length=512)
 
 
 class Analysed(Model):

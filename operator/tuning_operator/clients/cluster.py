@@ -111,6 +111,23 @@ class Cluster:
                 return found
             raise Conflict(f"{resource} {meta['name']} exists and belongs to something else") from None
 
+    async def create_following(self, body: Manifest) -> Manifest:
+        """Create a study that follows another; one that is there already, and follows the same one, is as good.
+
+        Raises:
+            Conflict: another study has the name.
+            Forbidden, Invalid: the API server would not take it; the message is its own.
+        """
+        meta = body["metadata"]
+        try:
+            return await self._call("POST", "tuningstudies", meta["namespace"], body=body)
+        except Conflict:
+            found = await self.get("tuningstudies", meta["namespace"], meta["name"])
+            theirs = (found["metadata"].get("annotations") or {}).get(names.ANNOTATION_FOLLOWS)
+            if theirs == meta["annotations"][names.ANNOTATION_FOLLOWS]:
+                return found
+            raise Conflict(f"a study {meta['name']} exists and does not follow this one") from None
+
     async def dry_run_job(self, body: Manifest) -> None:
         """Ask whether the API server would take a Job, unknown fields included.
 

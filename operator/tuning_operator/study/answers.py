@@ -79,8 +79,22 @@ def _proposal(snapshot: Snapshot, analysis: Analysis, applied: bool) -> NextStud
     if proposal is None or snapshot.study.spec.next_study.policy is NextStudyPolicy.OFF:
         return None
     fits = size(proposal) <= MANIFEST_BYTES
-    changes: dict[str, Any] = {"applied": applied} if fits else {"applied": applied, "manifest": None}
+    changes: dict[str, Any] = {"applied": applied, "note": _note(snapshot)}
+    if not fits:
+        changes["manifest"] = None
     return proposal.model_copy(update=changes)
+
+
+def _note(snapshot: Snapshot) -> str | None:
+    """Why the operator does not apply the study itself although it should (nextStudy.policy Run)."""
+    policy = snapshot.study.spec.next_study
+    if policy.policy is not NextStudyPolicy.RUN:
+        return None
+    if snapshot.next_study_error is not None:
+        return f"The API server refused it: {snapshot.next_study_error}"[:512]
+    if snapshot.study.round >= policy.max_studies:
+        return f"The chain has reached spec.nextStudy.maxStudies ({policy.max_studies})."
+    return None
 
 
 def _conditions(

@@ -81,6 +81,8 @@ def next_study(snapshot: Snapshot) -> dict[str, object] | None:
     """Return the manifest of the study that the operator applies itself (nextStudy.policy Run); None: none."""
     policy = snapshot.study.spec.next_study
     analysis = snapshot.analysis
+    if snapshot.next_study_error is not None:
+        return None
     if policy.policy is not NextStudyPolicy.RUN or not isinstance(analysis, Analysis) or analysis.next_study is None:
         return None
     answered = analysis.conclusion.state is ConclusionState.ALLOWED

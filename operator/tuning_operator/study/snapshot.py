@@ -213,6 +213,8 @@ class Snapshot:
     """What `Decision.draws` asked for; where one is missing, nothing could be drawn."""
     analysis: Analysis | AnalysisFailed | None = None
     """What `Decision.asks_analysis` asked for."""
+    next_study_error: str | None = None
+    """The API server's word on the study that should follow; None: it took it, or was not asked."""
     dry_run_error: str | None = None
     """The API server's word on the rendered Job; None: it would take it, or it was not asked."""
     settings: Settings = field(default_factory=Settings)
