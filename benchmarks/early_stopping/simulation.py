@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from benchmarks.early_stopping.table import EVALUATE_EVERY, STEPS, WARMUP, Table
-from tuning_contract.record import Point
+from tuning_contract.curve import Point
 from tuning_operator.search.stopping.curve import Curve, Progress
 from tuning_operator.search.stopping.verdicts import Verdicts
 

@@ -5,11 +5,12 @@ from hack.generate.chart import chart
 from hack.generate.crds import crds
 from hack.generate.dashboards import dashboards
 from hack.generate.files import Files, Generator
+from hack.generate.playbook_map import playbook_map
 from hack.generate.policies import policies
 from hack.generate.rbac import roles
 from hack.generate.scraping import scraping
 
-GENERATORS: tuple[Generator, ...] = (api_docs, chart, crds, dashboards, policies, roles, scraping)
+GENERATORS: tuple[Generator, ...] = (api_docs, chart, crds, dashboards, playbook_map, policies, roles, scraping)
 
 
 def all_files() -> Files:

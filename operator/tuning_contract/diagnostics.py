@@ -5,6 +5,8 @@ reads. All of it is optional: a rule that needs what is missing says that it doe
 """
 
 import math
+import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -32,6 +34,9 @@ CURVE_METRICS: Final = (
 """Metrics that rules look at, beside the objective, the most useful first: a record keeps as many as fit."""
 
 BUCKETS_PER_DECADE: Final = 10
+LOWEST_BUCKET, HIGHEST_BUCKET = -3240, 3082
+"""Of the smallest and the largest double."""
+LARGEST: Final = sys.float_info.max
 DENSE_STEPS: Final = 500
 """Of how many first steps a probe reports each one's training loss (playbook: UNS-9)."""
 
@@ -87,11 +92,19 @@ class LogHistogram:
             raise ValueError("the histogram is empty")
         for bucket in sorted(self.counts):
             count = self.counts[bucket]
-            if seen + count >= wanted:
-                inside = (wanted - seen) / count if count else 0.0
+            if count and seen + count >= wanted:
+                inside = (wanted - seen) / count
                 return float(10 ** ((bucket + inside) / BUCKETS_PER_DECADE))
             seen += count
         return float(10 ** ((max(self.counts) + 1) / BUCKETS_PER_DECADE))
+
+    def narrowed(self, most: int) -> "LogHistogram":
+        """Return at most the `most` highest buckets; what was counted below them is counted in the lowest one kept."""
+        kept = sorted(self.counts)[-most:]
+        if len(kept) == len(self.counts):
+            return self
+        below = self.total - sum(self.counts[k] for k in kept)
+        return LogHistogram({k: self.counts[k] + (below if k == kept[0] else 0) for k in kept})
 
     def to_json(self) -> dict[str, Any]:
         """Return `{"bucketsPerDecade": 10, "counts": {"-3": 5, …}}`."""
@@ -108,7 +121,7 @@ class LogHistogram:
             raise ValueError('a histogram must be {"bucketsPerDecade": 10, "counts": {"<bucket>": <count>, …}}')
         if data.get("bucketsPerDecade", BUCKETS_PER_DECADE) != BUCKETS_PER_DECADE:
             raise ValueError(f"bucketsPerDecade must be {BUCKETS_PER_DECADE}")
-        return cls({_integer(k, "a bucket"): _count(v, "a bucket's count") for k, v in data["counts"].items()})
+        return cls({_bucket(k): _count(v, "a bucket's count") for k, v in data["counts"].items()})
 
 
 @dataclass(frozen=True)
@@ -187,7 +200,10 @@ class Rank:
         if not isinstance(data, dict) or "rank" not in data:
             raise ValueError('a rank must be {"rank": 0, "initialWeights": "…", "firstBatch": "…", …}')
         weights, batch, buffers = (_text(data, name) for name in ("initialWeights", "firstBatch", "buffers"))
-        return cls(_count(data["rank"], "rank"), weights, batch, buffers, bool(data.get("writesCheckpoints", False)))
+        writes = data.get("writesCheckpoints", False)
+        if not isinstance(writes, bool):
+            raise ValueError(f"writesCheckpoints must be true or false, not {writes!r:.60}")
+        return cls(_count(data["rank"], "rank"), weights, batch, buffers, writes)
 
 
 @dataclass(frozen=True)
@@ -254,7 +270,7 @@ class Diagnostics:
         if self.sample_evaluation is not None:
             body["sampleEvaluation"] = self.sample_evaluation.to_json()
         if self.weight_sum is not None:
-            body["weightSum"] = self.weight_sum
+            body["weightSum"] = encode_number(self.weight_sum)
         if self.dataset_size is not None:
             body["datasetSize"] = self.dataset_size
         if self.per_class:
@@ -288,7 +304,7 @@ _READERS: Final[Mapping[str, tuple[str, Any]]] = {
     "gradNormHistogram": ("grad_norm_histogram", LogHistogram.from_json),
     "fullEvaluation": ("full_evaluation", Evaluation.from_json),
     "sampleEvaluation": ("sample_evaluation", Evaluation.from_json),
-    "weightSum": ("weight_sum", lambda d: _number(d, "weightSum")),
+    "weightSum": ("weight_sum", decode_number),
     "datasetSize": ("dataset_size", lambda d: _count(d, "datasetSize")),
     "perClass": ("per_class", lambda d: {str(k): ClassCount.from_json(v) for k, v in _object(d).items()}),
     "ranks": ("ranks", lambda d: tuple(map(Rank.from_json, _list(d)))),
@@ -323,7 +339,8 @@ def _text(data: Mapping[str, Any], name: str) -> str:
 
 
 def _number(value: object, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    # Not math.isfinite: it fails where a whole number of JSON has more digits than a double.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
         raise ValueError(f"{name} must be a finite number, not {value!r:.60}")
     return float(value)
 
@@ -341,8 +358,7 @@ def _count(value: object, name: str) -> int:
     return value
 
 
-def _integer(text: object, name: str) -> int:
-    try:
-        return int(str(text))
-    except ValueError:
-        raise ValueError(f"{name} must be an integer, not {text!r:.60}") from None
+def _bucket(text: str) -> int:
+    if not re.fullmatch(r"-?[0-9]{1,4}", text) or not LOWEST_BUCKET <= int(text) <= HIGHEST_BUCKET:
+        raise ValueError(f"a bucket must be an integer in [{LOWEST_BUCKET}, {HIGHEST_BUCKET}], not {text!r:.60}")
+    return int(text)

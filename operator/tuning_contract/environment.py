@@ -66,6 +66,8 @@ class TrialEnvironment:
     """The name under which the container reports the objective, such as `validation_loss`."""
     direction: Direction = "Minimize"
     at: ObjectiveAt = "Best"
+    metrics: tuple[str, ...] = ()
+    """Further metrics that the study needs, such as those of its constraints: the record states them exactly."""
     metrics_port: int = DEFAULT_PORT
     metrics_path: str = DEFAULT_PATH
     checkpoint_dir: str | None = None
@@ -94,6 +96,8 @@ class TrialEnvironment:
             "TUNING_METRICS_PATH": self.metrics_path,
             "TUNING_TERMINATION_LOG": self.termination_log,
         }
+        if self.metrics:
+            variables["TUNING_METRICS"] = ",".join(self.metrics)
         if self.checkpoint_dir is not None:
             variables["TUNING_CHECKPOINT_DIR"] = self.checkpoint_dir
         for name, value in self.parameters.items():
@@ -120,6 +124,7 @@ class TrialEnvironment:
             metric=_required(env, "TUNING_OBJECTIVE_METRIC"),
             direction=_choice(env, "TUNING_OBJECTIVE_DIRECTION", ("Minimize", "Maximize")),
             at=_choice(env, "TUNING_OBJECTIVE_AT", ("Best", "Last", "LateMedian")),
+            metrics=tuple(filter(None, env.get("TUNING_METRICS", "").split(","))),
             metrics_port=_integer(env, "TUNING_METRICS_PORT"),
             metrics_path=_required(env, "TUNING_METRICS_PATH"),
             checkpoint_dir=env.get("TUNING_CHECKPOINT_DIR"),

@@ -6,15 +6,16 @@ at most 4096 bytes of a termination message.
 """
 
 import json
-import math
-import statistics
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
-from tuning_contract.environment import ContractError, Direction, ObjectiveAt
+from tuning_contract.curve import Curve, MetricValues, Point
+from tuning_contract.diagnostics import Diagnostics
+from tuning_contract.environment import ContractError, ObjectiveAt
+from tuning_contract.fitting import curve_within, diagnostics_within, size_of
 from tuning_contract.numbers import decode_number, encode_number
 
 RECORD_VERSION: Final = 1
@@ -22,8 +23,9 @@ MAX_RECORD_BYTES: Final = 4096
 MAX_TEXT: Final = 400
 MAX_ESCAPED_TEXT: Final = 1000
 """In bytes: one character can take twelve of them in JSON's ASCII, and message and reason must both fit."""
-LATE_FRACTION: Final = 0.1
-"""`LateMedian` is the median over the last tenth of the evaluations, at least one of them."""
+MAX_METRICS: Final = 6
+"""Further metrics whose values a record states exactly: so many always fit."""
+MAX_METRIC_NAME: Final = 63
 
 
 class RecordStatus(StrEnum):
@@ -33,33 +35,6 @@ class RecordStatus(StrEnum):
     COMPLETED = "Completed"
     INFEASIBLE = "Infeasible"
     INTERRUPTED = "Interrupted"
-
-
-@dataclass(frozen=True)
-class Point:
-    """The objective at one evaluation."""
-
-    step: int
-    value: float
-    """May be NaN or infinite."""
-
-    def to_json(self) -> list[Any]:
-        """Return `[step, value]`, a non-finite value by its name."""
-        return [self.step, encode_number(self.value)]
-
-    @classmethod
-    def from_json(cls, data: object) -> "Point":
-        """Read what `to_json` wrote.
-
-        Raises:
-            ValueError: it is no such pair, or the step is not an integer in [0, 2**53].
-        """
-        if not isinstance(data, list) or len(data) != 2:
-            raise ValueError("a point must be [step, value]")
-        step, value = data
-        if isinstance(step, bool) or not isinstance(step, int) or not 0 <= step <= 2**53:
-            raise ValueError(f"a step must be an integer in [0, 2**53], not {step!r:.60}")
-        return cls(step, decode_number(value))
 
 
 @dataclass(frozen=True)
@@ -75,8 +50,12 @@ class FinalRecord:
     """The best finite evaluation; None before the first."""
     last: Point | None = None
     late_median: float | None = None
-    curve: tuple[Point, ...] = ()
-    """The objective over the whole run, thinned to what fits; steps ascend."""
+    metrics: Mapping[str, MetricValues] = field(default_factory=dict)
+    """The further metrics that the study needs, such as those of its constraints; at most six, exact."""
+    curve: Curve = field(default_factory=Curve)
+    """The whole run's evaluations; written with seven significant digits, and as many of them as fit."""
+    diagnostics: Diagnostics = field(default_factory=Diagnostics)
+    """What else was measured, as far as it fits."""
     resumed_from: int | None = None
     """The step of the checkpoint that this attempt went on from; None: it started at step 0."""
     reason: str = ""
@@ -93,16 +72,23 @@ class FinalRecord:
         return Point(self.last.step, self.late_median)
 
     def encode(self) -> bytes:
-        """Return at most 4096 bytes of JSON with a checksum; the curve is thinned until it fits."""
-        record = replace(self, message=_cut(self.message), reason=_cut(self.reason))
-        keep = len(record.curve)
-        while True:
-            text = _with_checksum(replace(record, curve=thinned(record.curve, keep))._body())
-            if len(text) <= MAX_RECORD_BYTES or keep == 0:
-                return text
-            keep = min(keep - 1, keep * (MAX_RECORD_BYTES - 100) // len(text))
+        """Return at most 4096 bytes of JSON with a checksum.
+
+        The curve and the diagnostics are cut down to what fits, in the order of `tuning_contract.fitting`.
+
+        Raises:
+            ValueError: a number in the diagnostics is not finite where it must be.
+        """
+        body = replace(self, message=_cut(self.message), reason=_cut(self.reason))._body()
+        room = MAX_RECORD_BYTES - size_of({**body, "curve": 0, "diagnostics": 0, "crc": 2**32 - 1}) + 2
+        if (diagnostics := diagnostics_within(self.diagnostics, room).to_json()) != {}:
+            body["diagnostics"] = diagnostics
+            room -= size_of(diagnostics)
+        body["curve"] = curve_within(self.curve, room).to_json()
+        return _with_checksum(body)
 
     def _body(self) -> dict[str, Any]:
+        """Return all but curve and diagnostics."""
         body: dict[str, Any] = {
             "v": RECORD_VERSION,
             "studyUID": self.study_uid,
@@ -110,7 +96,6 @@ class FinalRecord:
             "attempt": self.attempt,
             "parametersHash": self.parameters_hash,
             "status": self.status.value,
-            "curve": [point.to_json() for point in self.curve],
         }
         if self.best is not None:
             body["best"] = self.best.to_json()
@@ -118,6 +103,8 @@ class FinalRecord:
             body["last"] = self.last.to_json()
         if self.late_median is not None:
             body["lateMedian"] = encode_number(self.late_median)
+        if self.metrics:
+            body["metrics"] = {name: values.to_json() for name, values in self.metrics.items()}
         if self.resumed_from is not None:
             body["resumedFrom"] = self.resumed_from
         if self.reason:
@@ -160,44 +147,13 @@ class FinalRecord:
             best=Point.from_json(body["best"]) if "best" in body else None,
             last=Point.from_json(body["last"]) if "last" in body else None,
             late_median=None if late is None else decode_number(late),
-            curve=tuple(Point.from_json(point) for point in body["curve"]),
+            metrics=_metrics(body.get("metrics", {})),
+            curve=Curve.from_json(body["curve"]),
+            diagnostics=Diagnostics.from_json(body.get("diagnostics", {})),
             resumed_from=resumed_from,
             reason=_text(body.get("reason", "")),
             message=_text(body.get("message", "")),
         )
-
-
-def thinned(curve: Sequence[Point], keep: int) -> tuple[Point, ...]:
-    """Return at most `keep` of the points, evenly spread, the first and the last among them where two fit."""
-    if keep >= len(curve):
-        return tuple(curve)
-    if keep <= 0:
-        return ()
-    if keep == 1:
-        return (curve[-1],)
-    stride = (len(curve) - 1) / (keep - 1)
-    return tuple(curve[round(i * stride)] for i in range(keep))
-
-
-def best_of(points: Sequence[Point], direction: Direction) -> Point | None:
-    """Return the best finite point, the earliest of equals; None where no value is finite."""
-    finite = [point for point in points if math.isfinite(point.value)]
-    if not finite:
-        return None
-    if direction == "Minimize":
-        return min(finite, key=lambda point: point.value)
-    return max(finite, key=lambda point: point.value)
-
-
-def late_median_of(points: Sequence[Point]) -> float | None:
-    """Return the median over the last tenth of the evaluations: less lucky than the best, steadier than the last.
-
-    NaN where one of them is not finite; None where there are no points (playbook: step-to-step variance).
-    """
-    if not points:
-        return None
-    late = [point.value for point in points[-max(1, math.ceil(len(points) * LATE_FRACTION)) :]]
-    return statistics.median(late) if all(map(math.isfinite, late)) else math.nan
 
 
 def _with_checksum(body: dict[str, Any]) -> bytes:
@@ -230,3 +186,9 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError(f"not a text: {value!r:.60}")
     return value[: MAX_TEXT * 2]
+
+
+def _metrics(data: object) -> dict[str, MetricValues]:
+    if not isinstance(data, dict) or len(data) > MAX_METRICS or any(len(name) > MAX_METRIC_NAME for name in data):
+        raise ValueError(f"metrics must be an object of at most {MAX_METRICS} metrics")
+    return {name: MetricValues.from_json(values) for name, values in data.items()}

@@ -82,9 +82,9 @@ def test_an_exporter_that_lingers_has_its_last_value_seen(unrecorded: Namespace)
     result = the_result(unrecorded, "lingering")
     assert result["source"] == "Prometheus"
     assert (result["value"], result["step"]) == (1 / EVALUATIONS, EVALUATIONS)
-    curve = json.loads(result["curve"])
-    assert curve[-1] == [EVALUATIONS, 1 / EVALUATIONS]
-    assert all(value == pytest.approx(1 / step) for step, value in curve)
+    rows = json.loads(result["curve"])["rows"]
+    assert rows[-1][:2] == [EVALUATIONS, pytest.approx(1 / EVALUATIONS)]
+    assert all(value == pytest.approx(1 / step) for step, value, *_ in rows)
 
 
 def test_an_exporter_that_does_not_has_a_value_at_most_some_scrapes_old(

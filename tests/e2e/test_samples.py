@@ -118,7 +118,7 @@ def test_the_interrupted_sample_went_on_from_its_checkpoints(run: Run) -> None:
     assert all(step is not None and step >= 100 for step in resumed[:2])
     assert resumed[2:] == [None, None]
     for trial in trials:
-        steps = [step for step, _ in json.loads(trial["status"]["result"]["curve"])]
+        steps = [step for step, *_ in json.loads(trial["status"]["result"]["curve"])["rows"]]
         assert steps == sorted(set(steps))
         assert steps[-1] == 600
 

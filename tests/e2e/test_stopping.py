@@ -69,10 +69,10 @@ def test_the_best_of_a_rung_go_on_from_their_checkpoint_and_the_others_end_there
     assert len(halted) >= 2
     for trial in halted:
         assert trial["stop"]["rule"] == "SuccessiveHalving"
-        steps = [step for step, _ in json.loads(trial["result"]["curve"])]
+        steps = [step for step, *_ in json.loads(trial["result"]["curve"])["rows"]]
         assert 90 <= steps[-1] < 300
     for trial in ended.values():
-        steps = [step for step, _ in json.loads(trial["result"]["curve"])]
+        steps = [step for step, *_ in json.loads(trial["result"]["curve"])["rows"]]
         assert steps == sorted(set(steps))
         if trial["state"] == "Succeeded":
             assert steps[-1] == 300

@@ -14,9 +14,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.support.api import Api, ApiError, Manifest
+from tuning_contract.curve import Curve, Point
 from tuning_contract.environment import TrialEnvironment, parameters_hash
 from tuning_contract.exit_codes import ExitCode
-from tuning_contract.record import FinalRecord, Point, RecordStatus
+from tuning_contract.record import FinalRecord, RecordStatus
 from tuning_operator.api import names
 
 NODE = "node-of-tests"
@@ -49,7 +50,7 @@ class Attempt:
             best=min(finite, key=lambda p: p.value, default=None),
             last=points[-1] if points else None,
             late_median=points[-1].value if points else None,
-            curve=tuple(points),
+            curve=Curve.of(self.environment.metric, points),
             **fields,
         )
         return made.encode().decode()

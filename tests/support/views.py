@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.support import builders
+from tuning_contract.curve import Curve, Point, best_of, late_median_of
 from tuning_contract.environment import parameters_hash
-from tuning_contract.record import FinalRecord, Point, RecordStatus, best_of, late_median_of
+from tuning_contract.record import FinalRecord, RecordStatus
 from tuning_operator.api import names
 from tuning_operator.api.hyperparameters import Hyperparameter
 from tuning_operator.api.study import TuningStudySpec
@@ -134,7 +135,7 @@ def a_record(
         best=best_of(curve, direction),
         last=curve[-1] if curve else None,
         late_median=late_median_of(curve),
-        curve=curve,
+        curve=Curve.of("validation_loss", curve),
     )
     return replace(record, **fields).encode().decode()
 

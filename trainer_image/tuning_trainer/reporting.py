@@ -18,7 +18,7 @@ import re
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,15 +27,17 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from tuning_contract import CONTRACT_VERSION
+from tuning_contract.curve import Curve, Point, Row, best_of, late_median_of, values_of
+from tuning_contract.diagnostics import CURVE_METRICS, Diagnostics
 from tuning_contract.environment import ContractError, TrialEnvironment, parameters_hash
 from tuning_contract.metrics import TRIAL_INFO, TRIAL_OBJECTIVE, TRIAL_STEP, series_of
-from tuning_contract.record import FinalRecord, Point, RecordStatus, best_of, late_median_of, thinned
+from tuning_contract.record import FinalRecord, RecordStatus
 
 MAX_LINGER_SECONDS: Final = 300.0
 """Longer than two intervals of any sensible scrape configuration; a GPU must not wait for a broken one."""
 
-MAX_CURVE_POINTS: Final = 700
-"""More than ever fit into a record (4096 bytes at 6 or more a point); spares encoding a long curve to no purpose."""
+MAX_CURVE_POINTS: Final = 300
+"""More than a record has room for with seven digits a value; spares encoding a long curve to no purpose."""
 
 _RESERVED: Final = (TRIAL_STEP, TRIAL_OBJECTIVE, TRIAL_INFO)
 
@@ -142,8 +144,11 @@ class Reporter:
         self._linger_seconds = min(max(linger_seconds, 0.0), MAX_LINGER_SECONDS)
         self._stop = stop or threading.Event()
         self._lock = threading.Lock()
-        self._curve: list[Point] = []
+        self._columns = _columns(trial)
+        self._rows: list[Row] = []
+        self._points: list[Point] = []
         self._best: Point | None = None
+        self._diagnostics = Diagnostics()
         self._resumed_from: int | None = None
         self._write(RecordStatus.RUNNING)
 
@@ -172,6 +177,16 @@ class Reporter:
             stop=stop,
         )
 
+    def diagnose(self, diagnostics: Diagnostics) -> None:
+        """Tell what was measured beside the curve, all of it so far; records from now on carry what fits of it.
+
+        Raises:
+            ValueError: a number in it is not finite, or lies outside its range.
+        """
+        known = Diagnostics.from_json(diagnostics.to_json())
+        with self._lock:
+            self._diagnostics = known
+
     @property
     def best(self) -> Point | None:
         """The best finite evaluation so far, this one included; None before the first."""
@@ -182,7 +197,8 @@ class Reporter:
 
         Args:
             step: training steps done; more than at the last report.
-            metrics: values by name; the study's objective is one of them. NaN and infinities are reported as such.
+            metrics: values by name; the study's objective is one of them. NaN and infinities are reported as such. The
+                record has those that the study needs, and those of `tuning_contract.diagnostics.CURVE_METRICS`.
 
         Raises:
             ContractError: the objective is not among the metrics.
@@ -190,10 +206,11 @@ class Reporter:
         """
         snapshot = self._checked(step, metrics)
         with self._lock:
-            if self._curve and step <= self._curve[-1].step:
-                raise ValueError(f"steps must ascend: {step} after {self._curve[-1].step}")
+            if self._rows and step <= self._rows[-1].step:
+                raise ValueError(f"steps must ascend: {step} after {self._rows[-1].step}")
             point = Point(step, snapshot.objective)
-            self._curve.append(point)
+            self._points.append(point)
+            self._rows.append(Row(step, tuple(map(snapshot.metrics.get, self._columns))))
             self._best = best_of([p for p in (self._best, point) if p is not None], self._trial.direction)
             self._write(RecordStatus.RUNNING)
             if self._collector is not None:
@@ -225,18 +242,26 @@ class Reporter:
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint must hold so that a resumed attempt's record tells of the whole trial."""
         with self._lock:
-            return {"steps": [point.step for point in self._curve], "values": [point.value for point in self._curve]}
+            curve = self._whole
+            values = {metric: list(curve.series(metric)) for metric in curve.metrics}
+            return {"steps": [row.step for row in curve.rows], "values": values}
 
-    def restore(self, state: Mapping[str, Sequence[Any]], resumed_from: int) -> None:
+    def restore(self, state: Mapping[str, Any], resumed_from: int) -> None:
         """Take up the curve of the attempt before, up to the checkpoint of step `resumed_from`.
 
         Its last evaluation is not exported again: Prometheus has it from that attempt.
         """
         with self._lock:
-            self._curve = [Point(step, value) for step, value in zip(state["steps"], state["values"], strict=True)]
-            self._best = best_of(self._curve, self._trial.direction)
+            series = [state["values"][metric] for metric in self._columns]
+            self._rows = [Row(step, tuple(values)) for step, *values in zip(state["steps"], *series, strict=True)]
+            self._points = list(self._whole.points)
+            self._best = best_of(self._points, self._trial.direction)
             self._resumed_from = resumed_from
             self._write(RecordStatus.RUNNING)
+
+    @property
+    def _whole(self) -> Curve:
+        return Curve(self._columns, tuple(self._rows))
 
     def _checked(self, step: int, metrics: Mapping[str, float]) -> Snapshot:
         for name in metrics:
@@ -256,6 +281,7 @@ class Reporter:
     def _write(self, status: RecordStatus, reason: str = "", message: str = "") -> None:
         if self._record_file is None:
             return
+        points, direction = self._points, self._trial.direction
         record = FinalRecord(
             study_uid=self._trial.study_uid,
             trial=self._trial.trial,
@@ -263,14 +289,28 @@ class Reporter:
             parameters_hash=parameters_hash(self._trial.parameters_json),
             status=status,
             best=self._best,
-            last=self._curve[-1] if self._curve else None,
-            late_median=late_median_of(self._curve),
-            curve=thinned(self._curve, MAX_CURVE_POINTS),
+            last=points[-1] if points else None,
+            late_median=late_median_of(points),
+            metrics={name: values_of(self._whole, name, direction) for name in self._trial.metrics},
+            curve=_told(self._whole.thinned(MAX_CURVE_POINTS)),
+            diagnostics=self._diagnostics,
             resumed_from=self._resumed_from,
             reason=reason,
             message=message,
         )
         self._record_file.write(record.encode())
+
+
+def _columns(trial: TrialEnvironment) -> tuple[str, ...]:
+    """Return the metrics that a record tells of, the most important first: what does not fit is left out at the end."""
+    return tuple(dict.fromkeys((trial.metric, *trial.metrics, *CURVE_METRICS)))
+
+
+def _told(curve: Curve) -> Curve:
+    """Return the curve without the metrics that it has no value of."""
+    known = [n for n, _ in enumerate(curve.metrics) if any(row.values[n] is not None for row in curve.rows)]
+    rows = tuple(Row(row.step, tuple(row.values[n] for n in known)) for row in curve.rows)
+    return Curve(tuple(curve.metrics[n] for n in known), rows)
 
 
 def serve(collector: Collector, port: int, say: Callable[[str], None] = _say) -> int | None:

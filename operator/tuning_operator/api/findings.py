@@ -214,7 +214,6 @@ VERDICTS: Final[Mapping[Code, Mapping[str, str]]] = MappingProxyType(
         Code.EXPLOITATION: {
             "Ready": "The space is understood: go over to Bayesian optimisation (FIN-2 to FIN-4).",
             "NotYet": "Exploration is not done (FIN-2).",
-            "RefuseAlgorithm": "The algorithm cannot deal with infeasible points (FIN-5).",
             "KeepQuasiRandom": "So many trials run in parallel that quasi-random search is as good (QMC-8, QMC-11).",
             "Saturated": "The last rounds brought nothing beyond noise (EXP-6).",
         },
@@ -326,6 +325,12 @@ class Conclusion(Model):
     message: str = Field("", description="The conclusion in a sentence or two.", max_length=2048)
     difference: float | None = Field(None, description="By how much the winner is better than the next best arm.")
     uncertainty: float | None = Field(None, description="The standard error of that difference.", ge=0)
+    confidence: float | None = Field(
+        None,
+        description="One minus the probability that arms which are alike would show so large a difference.",
+        ge=0,
+        le=1,
+    )
     caveats: list[Annotated[str, Field(max_length=512)]] = Field(
         default_factory=list,
         description="What restricts it.",

@@ -129,6 +129,16 @@ class Measurement(Model):
     step: int | None = Field(None, description="The training step, where known.", ge=0)
 
 
+class MetricValue(Model):
+    """A further metric of a trial: `value`, or `nonFinite` in its place."""
+
+    metric: str = Field(description="The metric's name.", max_length=63)
+    value: float | None = Field(None, description="The value, where it is finite.")
+    non_finite: NonFinite | None = Field(
+        None, description="The value, where it is not finite: NaN, Infinity or -Infinity."
+    )
+
+
 class TrialResult(Model):
     """What came of a trial."""
 
@@ -143,8 +153,28 @@ class TrialResult(Model):
     late_median: Measurement | None = Field(None, description="The median over the last tenth of the evaluations.")
     curve: str | None = Field(
         None,
-        description="The objective over the run as JSON [[step, value], …], thinned to what fits.",
+        description='The evaluations as JSON {"columns": ["step", "<objective>", …], "rows": [[step, value, …], …]}, '
+        "as many metrics and rows as fit. Values that are not finite are NaN, Infinity or -Infinity as strings; null: "
+        "not measured there.",
         max_length=4096,
+    )
+    diagnostics: str | None = Field(
+        None,
+        description="What else the trial measured, as JSON: gradNormHistogram, denseLoss, fullEvaluation and the "
+        "others that the Playbook's rules look at, as far as they fit.",
+        max_length=4096,
+    )
+    metrics: list[MetricValue] = Field(
+        default_factory=list,
+        description="The further metrics that the study needs: those of its constraints and its second objective.",
+        max_length=8,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["metric"]},
+    )
+    violations: list[Annotated[str, Field(max_length=63)]] = Field(
+        default_factory=list,
+        description="The metrics of the constraints that the trial violates: it is a result, and never the best.",
+        max_length=4,
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
     source: ResultSource = Field(
         description="Record: exact, from the final record. Prometheus: the last sample scraped, perhaps one "

@@ -49,8 +49,8 @@ def trial_view(raw: Raw, with_curve: bool = False) -> TrialView:
 
     Args:
         raw: the object.
-        with_curve: whether a finished trial keeps its curve, which is most of its size: only the stopping rules that
-            compare trials look at it.
+        with_curve: whether a finished trial keeps its curve and its diagnostics, which are most of its size: only the
+            stopping rules that compare trials and the Playbook's rules look at them.
 
     Raises:
         pydantic.ValidationError: the models do not know what the CRD let through.
@@ -58,7 +58,8 @@ def trial_view(raw: Raw, with_curve: bool = False) -> TrialView:
     meta = raw["metadata"]
     status = TuningTrialStatus.model_validate(raw.get("status") or {})
     if status.state.is_finished and status.result is not None and not with_curve:
-        status = status.model_copy(update={"result": status.result.model_copy(update={"curve": None})})
+        light = status.result.model_copy(update={"curve": None, "diagnostics": None})
+        status = status.model_copy(update={"result": light})
     return TrialView(
         name=meta["name"],
         uid=meta["uid"],

@@ -217,15 +217,20 @@ def noise(study: StudyRecord, among: Sequence[TrialRecord]) -> float:
     Of the study's own retrains the pooled deviation over retrained trials; else `baseline.retrainDeviation`; else the
     median of the late step-to-step deviation of the trials (shared/playbook 2.0); 0 where nothing is known.
     """
-    retrained = _retrain_deviation(study)
+    retrained = retrain_noise(study)
     if retrained is not None:
         return retrained
-    baseline = study.spec.baseline
-    if baseline is not None and baseline.retrain_deviation is not None:
-        return baseline.retrain_deviation
     curves = [losses[np.isfinite(losses)] for losses in map(study.losses, among)]
     late = [late_deviation(losses) for losses in curves if len(losses) >= FEWEST_POINTS]
     return float(np.median(late)) if late else 0.0
+
+
+def retrain_noise(study: StudyRecord) -> float | None:
+    """Return the deviation of retrains: of the study's own, else `baseline.retrainDeviation`; None: not known."""
+    own = _retrain_deviation(study)
+    if own is not None:
+        return own
+    return study.spec.baseline.retrain_deviation if study.spec.baseline is not None else None
 
 
 def _retrain_deviation(study: StudyRecord) -> float | None:

@@ -1,10 +1,17 @@
 """Trials that a study runs after its search, because the Playbook asks for them: retrains and probes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from tuning_contract.environment import ParameterValue
-from tuning_operator.playbook.records import Purpose
+from tuning_operator.api.findings import Finding
+from tuning_operator.api.hyperparameters import Meaning
+from tuning_operator.playbook.assignment import resolve
+from tuning_operator.playbook.meaning import meaning_of
+from tuning_operator.playbook.records import Purpose, StudyRecord
+from tuning_operator.playbook.stability.probes import ProbeTrial, probes
+from tuning_operator.search.seeds import derived_seed
 from tuning_operator.search.space import Assignment
 
 
@@ -22,3 +29,37 @@ class FollowUp:
     """What the container is to receive."""
     seed: int
     """The root of its randomness, in [0, 2**31)."""
+
+
+def follow_ups(
+    study: StudyRecord, findings: Sequence[Finding], earlier: Sequence[StudyRecord] = ()
+) -> tuple[FollowUp, ...]:
+    """Return the trials that should still run, probes before retrains: an unstable winner is none.
+
+    What runs already is not asked for again. `budget.maxProbes` and `budget.maxRetrains` bound them.
+    """
+    return _probes(study, findings)
+
+
+PROBES: Final = (Purpose.INSTABILITY_PROBE, Purpose.HIDDEN_INSTABILITY_PROBE)
+
+
+def _probes(study: StudyRecord, findings: Sequence[Finding]) -> tuple[FollowUp, ...]:
+    ran = sum(trial.purpose in PROBES for trial in study.trials)
+    wanted = [probe for finding in findings for probe in probes(study, finding)]
+    return tuple(
+        _probe(study, probe, ran + i) for i, probe in enumerate(wanted[: max(study.spec.budget.max_probes - ran, 0)])
+    )
+
+
+def _probe(study: StudyRecord, probe: ProbeTrial, number: int) -> FollowUp:
+    parameters = dict(probe.parameters)
+    if probe.max_steps is not None:
+        parameters |= {
+            h.parameter_name: probe.max_steps
+            for h in study.spec.hyperparameters
+            if meaning_of(h) is Meaning.MAX_STEPS and h.parameter_name in parameters
+        }
+    assignment = resolve(study.spec, parameters)
+    seed = derived_seed(study.spec.search.seed, probe.of, number, "probe") % 2**31
+    return FollowUp(probe.purpose, number, probe.of, assignment, parameters, seed)

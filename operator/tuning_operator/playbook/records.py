@@ -8,9 +8,9 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Final
 
+from tuning_contract.curve import Point, best_of, late_median_of
 from tuning_contract.diagnostics import TRAIN_LOSS, Diagnostics
 from tuning_contract.environment import ParameterValue
-from tuning_contract.record import Point, best_of, late_median_of
 from tuning_operator.api.study import ObjectiveAt, TuningStudySpec
 from tuning_operator.playbook.series import Series, as_series, is_gone
 from tuning_operator.playbook.thresholds import DEFAULTS, Thresholds

@@ -55,16 +55,17 @@ def is_gone(values: Series, may_miss: int = 0) -> bool:
 
 
 def deviation(values: Series) -> float:
-    """Return the standard deviation of a series around its trend, from its first differences; 0 below three points.
+    """Return the standard deviation of a series around its trend, from its differences; 0 below three points.
 
-    Robust: a single jump does not count (1.4826 MAD of the differences over the square root of two). Values that are
-    not finite are left out.
+    Robust: a single jump does not count (1.4826 MAD of the first differences over the square root of two). The bend of
+    a short smooth curve is no noise: the second differences hardly see it, so theirs counts where it is smaller. Values
+    that are not finite are left out.
     """
     values = values[np.isfinite(values)]
     if len(values) < 3:
         return 0.0
-    steps = np.diff(values)
-    return float(MAD_TO_DEVIATION * np.median(np.abs(steps - np.median(steps))) / np.sqrt(2))
+    first = _spread(np.diff(values)) / np.sqrt(2)
+    return float(first if len(values) < 4 else min(first, _spread(np.diff(values, 2)) / np.sqrt(6)))
 
 
 def late_part(values: Series) -> Series:
@@ -90,3 +91,7 @@ def _median_of_measured(values: Series, size: int) -> Series:
     known = ~np.isnan(windows).all(axis=1)
     result[known] = np.nanmedian(windows[known], axis=1)
     return result
+
+
+def _spread(values: Series) -> float:
+    return float(MAD_TO_DEVIATION * np.median(np.abs(values - np.median(values))))

@@ -5,11 +5,13 @@ from itertools import combinations
 
 from tuning_contract.environment import parameter_variable
 from tuning_operator.api.hyperparameters import Hyperparameter, Role
+from tuning_operator.api.procedure import Lint
 from tuning_operator.api.search import Algorithm
 from tuning_operator.api.study import TuningStudySpec
 from tuning_operator.search.arms import arms_of
 from tuning_operator.search.grid import MAX_GRID, grid_size
 from tuning_operator.search.own_points import PointError, check_points
+from tuning_operator.study import lint
 from tuning_operator.study.durations import parse_duration
 from tuning_operator.study.snapshot import Snapshot
 
@@ -31,6 +33,7 @@ def check(snapshot: Snapshot) -> None:
     """
     study = snapshot.study
     check_specification(study.spec)
+    check_lint(study.name, study.spec)
     accepted = study.status.template_hash
     if accepted is not None and accepted != study.template_hash:
         raise Refused(
@@ -65,6 +68,21 @@ def check_specification(spec: TuningStudySpec) -> None:
     _check_container(spec)
     if spec.budget.max_duration is not None and parse_duration(spec.budget.max_duration).total_seconds() <= 0:
         raise Refused("BudgetInvalid", "spec.budget.maxDuration must be longer than nothing")
+
+
+def check_lint(name: str, spec: TuningStudySpec) -> None:
+    """Check what `spec.lint: Enforce` asks for: a study of which the Playbook would draw a conclusion.
+
+    Raises:
+        Refused: see `check`.
+    """
+    blocking = lint.blocking(name, spec) if spec.lint is Lint.ENFORCE else []
+    if blocking:
+        raise Refused(
+            "PlaybookLint",
+            f"spec.lint is Enforce, and the Playbook would draw no conclusion: {lint.told(blocking)} To run it all the "
+            "same, use lint Warn, or name it in spec.acknowledge with your reason",
+        )
 
 
 def _check_search(spec: TuningStudySpec) -> None:

@@ -16,7 +16,7 @@ from tuning_operator.api.trial import StudyRef, TrialPurpose, TrialState, Tuning
 from tuning_operator.search.arms import Arm, arms_of, trial_index
 from tuning_operator.search.sequence import positions
 from tuning_operator.search.suggest import Suggestion, learns_from_results, suggest
-from tuning_operator.study import acceptance, concluding, starting
+from tuning_operator.study import acceptance, concluding, lint, starting
 from tuning_operator.study.answers import conclusion_events
 from tuning_operator.study.budget import (
     Outcome,
@@ -235,7 +235,8 @@ def _of_study(snapshot: Snapshot, findings: Findings) -> Iterable[Event]:
             yield Event("StudyRejected", findings.refusal[1], warning=True)
         return
     if not is_true(before.conditions, ACCEPTED):
-        yield Event("StudyAccepted", "The study is valid; its trials start.")
+        caution = lint.caution(snapshot.study.name, snapshot.study.spec)
+        yield Event("StudyAccepted", f"The study is valid; its trials start.{caution}")
     if findings.obstacle is not None and findings.obstacle.blocks:
         known = any(c.type == starting.CONDITION and c.reason == findings.obstacle.reason for c in before.conditions)
         if not known:

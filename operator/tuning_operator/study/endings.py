@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
+from tuning_contract.curve import Point
 from tuning_contract.environment import ContractError
 from tuning_contract.exit_codes import ExitCode
-from tuning_contract.record import FinalRecord, Point, RecordStatus
+from tuning_contract.record import FinalRecord, RecordStatus
 from tuning_operator.study.snapshot import JobView, PodView, StudyView, TrialView
 from tuning_operator.study.starting import CANNOT_START, CANNOT_START_WORDS
 

@@ -1,13 +1,17 @@
 """A trial's result, from its record or from Prometheus."""
 
 import functools
+import itertools
 import json
 import math
 from collections.abc import Sequence
 from datetime import datetime
 
-from tuning_contract.numbers import decode_number, encode_number
-from tuning_contract.record import FinalRecord, Point, best_of, late_median_of, thinned
+from tuning_contract.curve import Curve, Point, Row, best_of, late_median_of
+from tuning_contract.diagnostics import CURVE_METRICS, Diagnostics
+from tuning_contract.fitting import curve_within
+from tuning_contract.numbers import encode_number
+from tuning_contract.record import FinalRecord
 from tuning_operator.api.study import Objective, ObjectiveAt
 from tuning_operator.api.trial import Measurement, NonFinite, ResultSource, TrialResult
 from tuning_operator.study.snapshot import Sample
@@ -27,7 +31,8 @@ def from_record(record: FinalRecord, objective: Objective) -> TrialResult:
         best=_measurement(record.best),
         last=_measurement(record.last),
         late_median=_measurement(late),
-        curve=_curve_text(record.curve),
+        curve=_text(record.curve.to_json()) if len(record.curve) else None,
+        diagnostics=_text(diagnostics) if (diagnostics := record.diagnostics.to_json()) else None,
         source=ResultSource.RECORD,
     )
 
@@ -57,21 +62,39 @@ def from_samples(samples: Sequence[Sample], objective: Objective, ended: datetim
         best=shown[ObjectiveAt.BEST],
         last=shown[ObjectiveAt.LAST],
         late_median=shown[ObjectiveAt.LATE_MEDIAN],
-        curve=_curve_text(points),
+        curve=_curve_text(points, steps, objective.metric),
         source=ResultSource.PROMETHEUS,
         sample_age_seconds=max(0.0, round((ended - samples[-1].time).total_seconds(), 3)),
     )
 
 
+def written_curve(result: TrialResult | None) -> Curve:
+    """Return the curve that a trial's status holds; an empty one: it holds none that can be read."""
+    return Curve() if result is None or result.curve is None else _read_curve(result.curve)
+
+
 def written_points(result: TrialResult | None) -> list[Point]:
-    """Return the curve that a trial's status holds; empty: it holds none."""
-    return [] if result is None or result.curve is None else list(_read_curve(result.curve))
+    """Return the objective of the curve that a trial's status holds; empty: it holds none."""
+    return list(written_curve(result).points)
 
 
 @functools.lru_cache(maxsize=1024)
-def _read_curve(text: str) -> tuple[Point, ...]:
+def _read_curve(text: str) -> Curve:
     # The stopping rule looks at the same curves of ended trials again and again.
-    return tuple(Point(int(step), decode_number(value)) for step, value in json.loads(text))
+    try:
+        return Curve.from_json(json.loads(text))
+    except ValueError:
+        return Curve()
+
+
+def written_diagnostics(result: TrialResult | None) -> Diagnostics:
+    """Return the diagnostics that a trial's status holds; empty ones: it holds none that can be read."""
+    if result is None or result.diagnostics is None:
+        return Diagnostics()
+    try:
+        return Diagnostics.from_json(json.loads(result.diagnostics))
+    except ValueError:
+        return Diagnostics()
 
 
 def so_far(result: TrialResult | None, samples: Sequence[Sample]) -> list[Sample]:
@@ -124,12 +147,19 @@ def displayed(measurement: Measurement) -> str:
     return f"{measurement.value:.6g}" if measurement.value is not None else str(measurement.non_finite or "")
 
 
-def _curve_text(points: Sequence[Point]) -> str | None:
-    if not points:
-        return None
-    keep = CURVE_POINTS
-    while True:
-        text = json.dumps([point.to_json() for point in thinned(points, keep)], separators=(",", ":"))
-        if len(text) <= MAX_CURVE:
-            return text
-        keep = keep * 3 // 4
+def _curve_text(points: Sequence[Point], samples: Sequence[Sample], objective: str) -> str:
+    """Return a curve of the objective and of the metrics scraped beside it, as it stands in the status."""
+    seen = {name for sample in samples for name in sample.metrics}
+    metrics = [name for name in CURVE_METRICS if name in seen] + sorted(seen.difference(CURVE_METRICS))
+    rows = tuple(
+        Row(point.step, (point.value, *(sample.metrics.get(name) for name in metrics)))
+        for point, sample in zip(points, samples, strict=True)
+    )
+    # A scrape that missed the step has none, and no place among those that have.
+    highest = itertools.accumulate((row.step for row in rows), max, initial=-1)
+    ascending = tuple(row for row, before in zip(rows, highest, strict=False) if row.step > before)
+    return _text(curve_within(Curve((objective, *metrics), ascending).thinned(CURVE_POINTS), MAX_CURVE).to_json())
+
+
+def _text(data: object) -> str:
+    return json.dumps(data, separators=(",", ":"))

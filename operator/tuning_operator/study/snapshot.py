@@ -155,6 +155,8 @@ class Sample:
     value: float
     step: int | None
     attempt: int
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """What else was scraped then, by metric; read only for a trial that ended without a record."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from tuning_operator.api.study_status import (
     TuningStudyStatus,
 )
 from tuning_operator.api.trial import ResultSource, TrialState
-from tuning_operator.study import budget, starting
+from tuning_operator.study import budget, lint, starting
 from tuning_operator.study.answers import answers
 from tuning_operator.study.budget import Outcome, OutcomeKind
 from tuning_operator.study.conditions import condition, find, merged
@@ -202,7 +202,8 @@ def _conditions(snapshot: Snapshot, findings: Findings) -> list[Condition]:
     if refusal is not None:
         accepted = say(ACCEPTED, False, *refusal)
     else:
-        accepted = say(ACCEPTED, True, "Valid", "The search space, the budget and the trial's template are valid.")
+        valid = "The search space, the budget and the trial's template are valid."
+        accepted = say(ACCEPTED, True, "Valid", valid + lint.caution(study.name, study.spec))
     return [
         accepted,
         _progressing(snapshot, findings),

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from tuning_contract.record import Point
+from tuning_contract.curve import Point
 from tuning_operator.api.stopping import Stopping as Spec
 from tuning_operator.api.stopping import StoppingRule
 from tuning_operator.api.study import Direction, ObjectiveAt

@@ -120,6 +120,23 @@ def test_a_typo_in_the_template_is_refused_in_the_api_servers_words(lab: Lab) ->
     assert "StudyRejected" in lab.kubectl("describe", "study", "digits")
 
 
+def test_what_the_playbook_would_not_run_is_told_and_refused_where_the_study_asks_for_it(lab: Lab) -> None:
+    lab.create(a_small_study())
+    lab.create(a_small_study("strict", lint="Enforce"))
+    lab.await_state("Rejected", "strict")
+    refused = lab.condition("Accepted", "strict")
+    assert (refused["status"], refused["reason"]) == ("False", "PlaybookLint")
+    assert "MissingGoal" in refused["message"]
+    assert lab.status("strict")["trials"]["total"] == 0
+    lab.await_state("Succeeded")
+    accepted = lab.condition("Accepted")
+    assert accepted["status"] == "True"
+    assert "would draw no conclusion: MissingGoal" in accepted["message"]
+    lab.change("strict", goal={"question": "Which learning rate is best?"})
+    lab.await_state("Succeeded", "strict")
+    assert "Playbook" not in lab.condition("Accepted", "strict")["message"]
+
+
 def test_deleting_a_study_leaves_nothing(lab: Lab) -> None:
     lab.script(lambda _: Runs())
     for cascade in ("foreground", "background"):

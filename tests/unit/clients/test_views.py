@@ -158,13 +158,13 @@ def test_a_study_without_a_status_is_new() -> None:
 
 
 def test_a_finished_trials_curve_is_not_kept() -> None:
-    result = {"value": 0.5, "source": "Record", "curve": "[[1,0.5]]"}
-    for state, curve in (("Running", "[[1,0.5]]"), ("Succeeded", None)):
+    result = {"value": 0.5, "source": "Record", "curve": "a curve", "diagnostics": "{}"}
+    for state, curve, diagnostics in (("Running", "a curve", "{}"), ("Succeeded", None, None)):
         meta = {"uid": "t", "resourceVersion": "3", "creationTimestamp": BEFORE}
         raw = merged(a_trial(), {"metadata": meta, "status": {"state": state, "result": result}})
         kept = trial_view(raw).status.result
         assert kept is not None
-        assert kept.curve == curve
+        assert (kept.curve, kept.diagnostics) == (curve, diagnostics)
 
 
 @pytest.mark.parametrize("text", ["2026-03-01T12:00:00Z", "2026-03-01T12:00:00.000000Z", "2026-03-01T13:00:00+01:00"])

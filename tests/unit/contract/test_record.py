@@ -9,16 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tuning_contract.curve import Curve, MetricValues, Point, Row
+from tuning_contract.diagnostics import ClassCount, Diagnostics, LogHistogram, Rank
 from tuning_contract.environment import ContractError, ObjectiveAt
-from tuning_contract.record import (
-    MAX_RECORD_BYTES,
-    FinalRecord,
-    Point,
-    RecordStatus,
-    best_of,
-    late_median_of,
-    thinned,
-)
+from tuning_contract.fitting import OBJECTIVE_DIGITS, OTHER_DIGITS
+from tuning_contract.record import MAX_METRICS, MAX_RECORD_BYTES, FinalRecord, RecordStatus
 
 RECORD = FinalRecord(
     study_uid="5f6b0a51-0a4e-4b86-9c4e-2f8f2a4c9d11",
@@ -29,12 +24,42 @@ RECORD = FinalRecord(
     best=Point(40, 0.25),
     last=Point(60, 0.5),
     late_median=0.5,
-    curve=(Point(20, 1.0), Point(40, 0.25), Point(60, 0.5)),
+    metrics={"latency": MetricValues(3.5, math.inf, None)},
+    curve=Curve(
+        ("validation_loss", "train_loss"),
+        (Row(20, (1.0, 0.75)), Row(40, (0.25, None)), Row(60, (0.5, -math.inf))),
+    ),
+    diagnostics=Diagnostics(grad_norm_histogram=LogHistogram({-3: 5, 2: 1}), dataset_size=300),
     resumed_from=30,
 )
 
 POINTS = st.builds(Point, st.integers(0, 2**53), st.floats(allow_nan=False))
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz0123456789-.", max_size=253)
+VALUE = st.floats(allow_nan=False)
+VALUES = st.builds(MetricValues, *[st.none() | VALUE] * 3)
+
+
+@st.composite
+def curves(draw: st.DrawFn) -> Curve:
+    """Return a curve of up to eight metrics, of which the first was always measured."""
+    metrics = draw(st.lists(st.text("abc_", min_size=1, max_size=63), max_size=8, unique=True))
+    if not metrics:
+        return Curve()
+    further = st.tuples(*[st.none() | VALUE] * (len(metrics) - 1))
+    rows = draw(st.lists(st.tuples(st.integers(0, 2**53), VALUE, further), max_size=60, unique_by=lambda row: row[0]))
+    return Curve(tuple(metrics), tuple(Row(step, (value, *more)) for step, value, more in sorted(rows)))
+
+
+CURVES = curves()
+DIAGNOSTICS = st.builds(
+    Diagnostics,
+    grad_norm_histogram=st.none()
+    | st.builds(LogHistogram, st.dictionaries(st.integers(-3240, 3082), st.integers(0, 2**53), max_size=200)),
+    dense_loss=st.lists(VALUE, max_size=500).map(tuple),
+    weight_sum=st.none() | VALUE,
+    per_class=st.dictionaries(st.text(max_size=20), st.builds(ClassCount, st.integers(0, 99), st.integers(0, 99))),
+    ranks=st.lists(st.builds(Rank, st.integers(0, 9), st.text(max_size=600)), max_size=9).map(tuple),
+)
 RECORDS = st.builds(
     FinalRecord,
     study_uid=NAMES,
@@ -45,7 +70,9 @@ RECORDS = st.builds(
     best=st.none() | POINTS,
     last=st.none() | POINTS,
     late_median=st.none() | st.floats(allow_nan=False),
-    curve=st.lists(POINTS, max_size=300).map(tuple),
+    metrics=st.dictionaries(st.text("ab_", min_size=50, max_size=63), VALUES, max_size=MAX_METRICS),
+    curve=CURVES,
+    diagnostics=DIAGNOSTICS,
     resumed_from=st.none() | st.integers(0, 2**53),
     reason=st.text(max_size=600),
     message=st.text(max_size=1500),
@@ -75,48 +102,54 @@ def test_an_attempt_that_has_just_begun_has_a_record_too() -> None:
     assert FinalRecord.decode(begun.encode()) == begun
 
 
+def headless(record: FinalRecord) -> FinalRecord:
+    """Return what a record never loses."""
+    return replace(record, curve=Curve(), diagnostics=Diagnostics(), reason="", message="")
+
+
 @given(RECORDS)
-def test_a_record_always_fits_and_loses_nothing_but_points_and_the_ends_of_texts(record: FinalRecord) -> None:
+def test_a_record_always_fits_and_loses_no_result(record: FinalRecord) -> None:
     text = record.encode()
     back = FinalRecord.decode(text)
     assert len(text) <= MAX_RECORD_BYTES
-    assert replace(back, curve=(), reason="", message="") == replace(record, curve=(), reason="", message="")
-    assert set(back.curve) <= set(record.curve)
+    assert headless(back) == headless(record)
+    assert back.curve.metrics == record.curve.metrics[: len(back.curve.metrics)]
+    whole = record.curve.with_columns(len(back.curve.metrics)).rounded(OBJECTIVE_DIGITS, OTHER_DIGITS)
+    assert set(back.curve.rows) <= set(whole.rows)
     assert record.reason.startswith(back.reason)
     assert record.message.startswith(back.message)
 
 
 @pytest.mark.parametrize("character", ["x", "é", "\0", "\U0001f525", "\ud800"])
 def test_texts_that_json_makes_longer_fit_as_well(character: str) -> None:
-    record = replace(RECORD, reason=character * 4000, message=character * 4000, curve=RECORD.curve * 1000)
+    record = replace(RECORD, reason=character * 4000, message=character * 4000, curve=a_curve(1000))
     assert len(record.encode()) <= MAX_RECORD_BYTES
     assert FinalRecord.decode(record.encode()).message
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_diverged_loss_is_data(value: float) -> None:
-    text = replace(RECORD, last=Point(60, value), late_median=value, curve=(Point(60, value),)).encode()
+    text = replace(
+        RECORD, last=Point(60, value), late_median=value, curve=Curve.of("loss", [Point(60, value)])
+    ).encode()
     json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     back = FinalRecord.decode(text)
     assert back.last is not None
-    assert (repr(back.last.value), repr(back.late_median)) == (repr(value), repr(value))
+    assert [repr(v) for v in (back.last.value, back.late_median, back.curve.points[0].value)] == [repr(value)] * 3
+
+
+def a_curve(evaluations: int) -> Curve:
+    """Return a curve of the objective alone."""
+    return Curve.of("loss", [Point(20 * i, 1 / i) for i in range(1, evaluations + 1)])
 
 
 @pytest.mark.parametrize("evaluations", [3, 100, 500, 10_000])
 def test_a_thinned_curve_keeps_its_ends_and_uses_the_room(evaluations: int) -> None:
-    curve = tuple(Point(20 * i, 1 / i) for i in range(1, evaluations + 1))
+    curve = a_curve(evaluations)
     text = replace(RECORD, curve=curve).encode()
     back = FinalRecord.decode(text).curve
-    assert (back[0], back[-1]) == (curve[0], curve[-1])
-    assert [point.step for point in back] == sorted({point.step for point in back})
+    assert [back.rows[0].step, back.rows[-1].step] == [20, 20 * evaluations]
     assert len(back) == len(curve) or len(text) > 0.9 * MAX_RECORD_BYTES
-
-
-@pytest.mark.parametrize(
-    ("keep", "steps"), [(0, []), (1, [4]), (2, [0, 4]), (3, [0, 2, 4]), (5, [0, 1, 2, 3, 4]), (9, [0, 1, 2, 3, 4])]
-)
-def test_thinned(keep: int, steps: list[int]) -> None:
-    assert [point.step for point in thinned([Point(step, 0.0) for step in range(5)], keep)] == steps
 
 
 @given(st.integers(0, len(RECORD.encode()) - 1))
@@ -182,8 +215,17 @@ def test_blanks_after_a_record_do_no_harm() -> None:
         signed(body(last={"step": 20})),
         signed(body(lateMedian="many")),
         signed(body(curve=None)),
-        signed(body(curve={"20": 0.5})),
-        signed(body(curve=[[20, 0.5], None])),
+        signed(body(curve=[[20, 0.5]])),
+        signed(body(curve={"columns": ["step", "loss"]})),
+        signed(body(curve={"columns": ["step", "loss"], "rows": [[20, None]]})),
+        signed(body(diagnostics=[])),
+        signed(body(diagnostics={"datasetSize": 10**400})),
+        signed(body(diagnostics={"throughput": {"batchSize": 1, "examplesPerSecond": 10**400}})),
+        signed(body(metrics=None)),
+        signed(body(metrics={"latency": [1, 2]})),
+        signed(body(metrics={"latency": 1})),
+        signed(body(metrics={"x" * 64: [1, 2, 3]})),
+        signed(body(metrics={str(n): [1, 2, 3] for n in range(7)})),
         signed(body(trial=7)),
         signed(body(studyUID=None)),
         signed(body(message={"html": "<b>"})),
@@ -226,37 +268,3 @@ def test_any_field_of_any_type_is_read_or_refused_by_our_own_error(changes: dict
 def test_which_evaluation_counts(at: ObjectiveAt, point: Point) -> None:
     assert replace(RECORD, late_median=0.4).value_at(at) == point
     assert FinalRecord("u", "t", 0, "h", RecordStatus.RUNNING).value_at(at) is None
-
-
-@pytest.mark.parametrize(
-    ("values", "minimal", "maximal"),
-    [
-        ([], None, None),
-        ([math.nan], None, None),
-        ([3.0, 1.0, 2.0], 1, 0),
-        ([1.0, 1.0], 0, 0),
-        ([math.nan, 2.0, -math.inf, math.inf], 1, 1),
-    ],
-)
-def test_best_of(values: list[float], minimal: int | None, maximal: int | None) -> None:
-    points = [Point(index, value) for index, value in enumerate(values)]
-    assert [best_of(points, "Minimize"), best_of(points, "Maximize")] == [
-        None if index is None else points[index] for index in (minimal, maximal)
-    ]
-
-
-@pytest.mark.parametrize(
-    ("values", "median"),
-    [
-        ([], None),
-        ([3.0], 3.0),
-        ([float(i) for i in range(1, 11)], 10.0),
-        ([float(i) for i in range(1, 31)], 29.0),
-        ([math.nan, *range(1, 10)], 9),
-        ([*range(1, 10), math.nan], math.nan),
-        ([*range(1, 10), math.inf], math.nan),
-    ],
-)
-def test_late_median_is_taken_over_the_last_tenth(values: list[float], median: float | None) -> None:
-    result = late_median_of([Point(index, value) for index, value in enumerate(values)])
-    assert repr(result) == repr(median)

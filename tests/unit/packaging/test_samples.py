@@ -8,7 +8,11 @@ from ruamel.yaml import YAML
 
 from hack.paths import ROOT
 from tuning_operator.api.base import API_VERSION
+from tuning_operator.api.findings import Severity
 from tuning_operator.api.study import TuningStudySpec
+from tuning_operator.playbook.acknowledged import acknowledged
+from tuning_operator.playbook.records import StudyRecord
+from tuning_operator.playbook.specification import check
 from tuning_trainer.parameters import Parameters
 
 SAMPLES = sorted((ROOT / "manifests" / "samples").glob("*.yaml"))
@@ -53,3 +57,9 @@ def test_two_trials_fit_beside_a_control_plane_on_two_cores(sample: Path) -> Non
 @EACH
 def test_how_to_run_it_is_said_first(sample: Path) -> None:
     assert f"kubectl apply -f manifests/samples/{sample.name}" in sample.read_text().split("apiVersion")[0]
+
+
+@EACH
+def test_the_playbook_has_nothing_against_it_that_it_does_not_give_a_reason_for(sample: Path) -> None:
+    record = StudyRecord(sample.stem, TuningStudySpec.model_validate(study(sample)["spec"]))
+    assert [f.verdict for f in acknowledged(record, check(record)) if f.severity is not Severity.INFO] == []

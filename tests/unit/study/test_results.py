@@ -1,6 +1,5 @@
 """A trial's result, from its record or from what was scraped."""
 
-import json
 import math
 
 import pytest
@@ -11,7 +10,7 @@ from tests.support.views import a_record, a_spec, a_trial, after, samples
 from tuning_contract.record import FinalRecord
 from tuning_operator.api.study import Objective
 from tuning_operator.api.trial import TrialResult
-from tuning_operator.study.results import MAX_CURVE, evaluations, from_record, from_samples
+from tuning_operator.study.results import MAX_CURVE, evaluations, from_record, from_samples, written_points
 from tuning_operator.study.snapshot import Sample
 
 NAN, INF = math.nan, math.inf
@@ -140,7 +139,7 @@ def test_a_curve_always_fits_its_field_and_can_be_read(points: list[tuple[int, f
     result = scraped(found)
     assert result.curve is not None
     assert len(result.curve) <= MAX_CURVE
-    assert json.loads(result.curve)[-1][0] == max(step for step, _ in points)
+    assert written_points(result)[-1].step == max(step for step, _ in points)
 
 
 def test_a_curve_of_long_numbers_is_thinned_and_not_refused() -> None:
@@ -149,4 +148,7 @@ def test_a_curve_of_long_numbers_is_thinned_and_not_refused() -> None:
 
 
 def test_a_record_s_curve_is_kept() -> None:
-    assert recorded([0.9, NAN, 0.5]).curve == '[[10,0.9],[20,"NaN"],[30,0.5]]'
+    assert (
+        recorded([0.9, NAN, 0.5]).curve
+        == '{"columns":["step","validation_loss"],"rows":[[10,0.9],[20,"NaN"],[30,0.5]]}'
+    )

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.builders import a_fixed, a_range
 from tests.support.views import a_result, a_snapshot, a_study, a_trial, samples
+from tuning_contract.curve import Curve, Point
 from tuning_operator.api.study_status import ParameterAssignment
 from tuning_operator.api.trial import StopRecord, TrialState
 from tuning_operator.search.stopping.curve import Progress
@@ -32,7 +33,8 @@ def world(trials: list[TrialView], curves: dict[str, tuple[Sample, ...]], **spec
 
 def ended(index: int, *values: float, state: str = "Succeeded", **status: Any) -> TrialView:
     """A trial with a curve of these values at steps 10, 20, …"""
-    curve = json.dumps([[10 * (i + 1), value] for i, value in enumerate(values)])
+    points = [Point(10 * (i + 1), value) for i, value in enumerate(values)]
+    curve = json.dumps(Curve.of("validation_loss", points).to_json())
     return at(a_trial(index, state=state, result=a_result(values[-1], curve=curve), **status))
 
 

@@ -23,7 +23,7 @@ def test_a_whole_run(tmp_path: Path) -> None:
     assert (code, errors) == (0, "")
     assert [line.split()[1] for line in output.splitlines()] == ["2/6", "4/6", "6/6"]
     assert record.status is RecordStatus.COMPLETED
-    assert [point.step for point in record.curve] == [2, 4, 6]
+    assert [point.step for point in record.curve.points] == [2, 4, 6]
     assert record.resumed_from is None
 
 
@@ -52,7 +52,7 @@ def test_a_signal_saves_and_the_next_attempt_goes_on_from_there(tmp_path: Path, 
         assert (code, rest) == (ExitCode.INTERRUPTED, "")
         assert f"stopped after step {attempt + 1} of 3" in errors
         assert (record.status, record.resumed_from) == (RecordStatus.INTERRUPTED, attempt or None)
-        assert [point.step for point in record.curve] == list(range(1, attempt + 2))
+        assert [point.step for point in record.curve.points] == list(range(1, attempt + 2))
 
 
 def test_a_signal_without_checkpoints_is_no_success_either(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_kill_loses_at_most_one_evaluation_interval(tmp_path: Path) -> None:
     finish(process)
     record = record_of(trial)
     assert record.resumed_from == resumed >= reached - 2
-    steps = [point.step for point in record.curve]
+    steps = [point.step for point in record.curve.points]
     assert steps == sorted(set(steps))
 
 

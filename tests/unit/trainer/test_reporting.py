@@ -15,8 +15,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
+from tuning_contract.curve import Curve, MetricValues, Point, Row
+from tuning_contract.diagnostics import Diagnostics, Evaluation, LogHistogram
 from tuning_contract.environment import ContractError, TrialEnvironment, parameters_hash
-from tuning_contract.record import FinalRecord, Point, RecordStatus
+from tuning_contract.record import FinalRecord, RecordStatus
 from tuning_trainer.reporting import RecordFile, Reporter, TrialCollector, serve
 
 TRIAL = TrialEnvironment(
@@ -131,7 +133,7 @@ class TestRecord:
     def test_it_is_there_from_the_start_and_follows_each_evaluation(self, log: Path) -> None:
         reporter = reporter_to(log)
         begun = record_in(log)
-        assert (begun.status, begun.best, begun.curve) == (RecordStatus.RUNNING, None, ())
+        assert (begun.status, begun.best, len(begun.curve)) == (RecordStatus.RUNNING, None, 0)
         for step, loss in ((20, 2.0), (40, 0.5), (60, 1.0)):
             reporter.report(step, {"validation_loss": loss})
         assert record_in(log) == FinalRecord(
@@ -143,8 +145,41 @@ class TestRecord:
             best=Point(40, 0.5),
             last=Point(60, 1.0),
             late_median=1.0,
-            curve=(Point(20, 2.0), Point(40, 0.5), Point(60, 1.0)),
+            curve=Curve.of("validation_loss", [Point(20, 2.0), Point(40, 0.5), Point(60, 1.0)]),
         )
+
+    def test_it_has_the_metrics_that_rules_look_at_and_first_those_that_the_study_needs(self, log: Path) -> None:
+        reporter = reporter_to(log, replace(TRIAL, metrics=("latency",)))
+        for step, loss, latency in ((20, 2.0, 3.0), (40, 0.5, 7.0), (60, 1.0, float("inf"))):
+            more = {"train_loss": loss / 2} if step == 40 else {}
+            reporter.report(step, {"validation_loss": loss, "latency": latency, "unheard_of": 1.0, **more})
+        record = record_in(log)
+        assert record.curve == Curve(
+            ("validation_loss", "latency", "train_loss"),
+            (Row(20, (2.0, 3.0, None)), Row(40, (0.5, 7.0, 0.25)), Row(60, (1.0, float("inf"), None))),
+        )
+        assert record.metrics["latency"].best == 7.0
+        assert record.metrics["latency"].last == float("inf")
+
+    def test_a_metric_that_the_study_needs_and_nobody_measures_is_told_as_missing(self, log: Path) -> None:
+        reporter = reporter_to(log, replace(TRIAL, metrics=("latency",)))
+        reporter.report(20, {"validation_loss": 2.0})
+        assert record_in(log).metrics == {"latency": MetricValues(None, None, None)}
+
+    def test_diagnostics_stay_in_it_from_when_they_are_told(self, log: Path) -> None:
+        reporter = reporter_to(log)
+        diagnostics = Diagnostics(LogHistogram.of([0.5, 2.0]), full_evaluation=Evaluation(0.25, 360))
+        reporter.diagnose(diagnostics)
+        reporter.report(20, {"validation_loss": 2.0})
+        reporter.complete()
+        assert record_in(log).diagnostics == diagnostics
+
+    def test_diagnostics_that_no_record_could_hold_are_refused_at_once(self, log: Path) -> None:
+        reporter = reporter_to(log)
+        with pytest.raises(ValueError, match="fullEvaluation: error must"):
+            reporter.diagnose(Diagnostics(full_evaluation=Evaluation(float("nan"), 360)))
+        reporter.complete()
+        assert record_in(log).status is RecordStatus.COMPLETED
 
     @pytest.mark.parametrize(
         ("end", "status", "reason"),
@@ -173,14 +208,15 @@ class TestRecord:
     def test_a_resumed_attempt_tells_of_the_whole_trial_and_repeats_no_step(self, log: Path) -> None:
         first = reporter_to(log)
         for step, loss in ((20, 2.0), (40, 0.5)):
-            first.report(step, {"validation_loss": loss})
+            first.report(step, {"validation_loss": loss, "train_loss": loss + 1})
         state = first.state()
         second = reporter_to(log, replace(TRIAL, attempt=3))
         second.restore(state, resumed_from=45)
         second.report(60, {"validation_loss": 1.0})
         record = record_in(log)
         assert (record.attempt, record.resumed_from, record.best) == (3, 45, Point(40, 0.5))
-        assert [point.step for point in record.curve] == [20, 40, 60]
+        assert record.curve.series("train_loss") == (3.0, 1.5, None)
+        assert [point.step for point in record.curve.points] == [20, 40, 60]
         with pytest.raises(ValueError, match="ascend"):
             second.report(60, {"validation_loss": 1.0})
 
@@ -190,7 +226,7 @@ class TestRecord:
             reporter.report(step, {"validation_loss": 1 / (step + 3)})
         record = record_in(log)
         assert log.stat().st_size <= 4096
-        assert (record.curve[0].step, record.curve[-1].step, record.best) == (0, 2999, Point(2999, 1 / 3002))
+        assert (record.curve.rows[0].step, record.curve.rows[-1].step, record.best) == (0, 2999, Point(2999, 1 / 3002))
 
 
 class TestRefusals:

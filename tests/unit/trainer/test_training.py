@@ -167,7 +167,7 @@ def test_another_trials_checkpoint_is_refused_and_the_run_starts_anew(tmp_path: 
     record = attempt(replace(a_trial(tmp_path, parameters=SHORT), **change), said=said)
     assert "starting at step 0" in said[0]
     assert record.resumed_from is None
-    assert [point.step for point in record.curve] == [10, 20, 30]
+    assert [point.step for point in record.curve.points] == [10, 20, 30]
 
 
 def test_the_best_checkpoint_is_the_one_that_the_record_names(tmp_path: Path) -> None:

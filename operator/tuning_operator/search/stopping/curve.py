@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import cached_property
 from itertools import accumulate
 
-from tuning_contract.record import Point
+from tuning_contract.curve import Point
 
 ROUNDING = 1e-9
 """Relative: a third of 600 steps is step 200, whatever 1/9 * 3 is in binary."""

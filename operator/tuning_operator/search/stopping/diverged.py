@@ -13,7 +13,7 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 
-from tuning_contract.record import Point
+from tuning_contract.curve import Point
 from tuning_operator.search.stopping.curve import Curve, Progress, in_order
 from tuning_operator.search.stopping.verdicts import Stop, numbers
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from tuning_contract.record import Point
+from tuning_contract.curve import Point
 from tuning_operator.search.stopping.curve import Curve, Progress
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.search.stopping.curves import a_curve, complete, paused
-from tuning_contract.record import Point
+from tuning_contract.curve import Point
 from tuning_operator.search.stopping.curve import Curve, Progress
 from tuning_operator.search.stopping.median import Median
 from tuning_operator.search.stopping.rules import (

@@ -1,0 +1,1 @@
+"""What each kind of finding changes in the next study."""

@@ -1,0 +1,170 @@
+"""Was the space sampled densely enough? One can never be sure: SMP-1. What can be said is here (K11)."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from tuning_operator.api.findings import Code, Finding, Severity
+from tuning_operator.playbook.answers import answer, passed, unknown
+from tuning_operator.playbook.arms import DIFFERENT, Arm, arm_key, arms, noise, retrain_noise
+from tuning_operator.playbook.records import StudyRecord
+from tuning_operator.playbook.space.luck import best_of, search_spread
+from tuning_operator.playbook.space.wording import arm_text, counted
+from tuning_operator.playbook.thresholds import Origin, Threshold
+
+__all__ = ["best_of", "check", "search_spread"]
+
+LEAST: Final = Threshold("samplingTrials", 8, Origin.DEFAULT, "The fewest feasible trials that show a density")
+GOOD: Final = Threshold(
+    "goodRegion",
+    0.1,
+    Origin.DEFAULT,
+    "How far from the best, as a share of the distance to the median, a trial is still good",
+    0.0,
+    1.0,
+)
+GOOD_TRIALS: Final = Threshold("goodTrials", 3, Origin.DEFAULT, "The fewest good trials, the best one among them")
+SIMILAR: Final = Threshold(
+    "repetitionTrials", 0.8, Origin.DEFAULT, "Two studies are compared where neither has fewer trials than this share"
+)
+
+
+def check(study: StudyRecord, earlier: Sequence[StudyRecord] = ()) -> list[Finding]:
+    """Return for each arm whether enough trials lie in its good region, and how far the result is one of luck.
+
+    Args:
+        study: The study.
+        earlier: Others; those that differ from it in the search seed alone repeat it, and must come to the same result.
+    """
+    divided = arms(study)
+    repetitions = [other for other in earlier if is_repetition(study, other)]
+    found = []
+    for arm in divided:
+        found.append(_density(arm, compares=len(divided) > 1))
+        found += _luck(arm)
+    return found + [finding for other in repetitions for finding in _repeated(study, other)]
+
+
+def is_repetition(study: StudyRecord, other: StudyRecord) -> bool:
+    """Whether another study asks the same of the same space, with another search seed."""
+    a, b = study.spec, other.spec
+    same = (
+        a.hyperparameters == b.hyperparameters
+        and a.objective == b.objective
+        and a.trial == b.trial
+        and a.search.model_copy(update={"seed": 0}) == b.search.model_copy(update={"seed": 0})
+    )
+    return same and a.search.seed != b.search.seed
+
+
+def _density(arm: Arm, compares: bool) -> Finding:
+    """SMP-3: how many points lie in the good region."""
+    study, t, text = arm.study, arm.study.thresholds, arm_text(arm.scientific)
+    losses = np.asarray(arm.losses)
+    if len(losses) < max(t[LEAST], 1):
+        return unknown(
+            study,
+            Code.SAMPLING,
+            "SMP-1",
+            f"{counted(len(losses), 'feasible trial')}{text} cannot show whether the space was sampled densely enough.",
+            action=f"Run until at least {t[LEAST]:g} trials are feasible.",
+            scientific=arm.scientific,
+            numbers={"feasible": len(losses)},
+            thresholds=[LEAST],
+            trials=arm.feasible,
+        )
+    sigma, best, median = noise(study, arm.top), float(losses[0]), float(np.median(losses))
+    limit = best + max(t[DIFFERENT] * sigma, t[GOOD] * (median - best))
+    # A stopped trial can only have become better.
+    good = [trial for trial in (*arm.feasible, *arm.stopped) if study.loss(trial) <= limit]
+    where: dict[str, Any] = {
+        "scientific": arm.scientific,
+        "numbers": {"good": len(good), "feasible": len(losses), "limit": study.shown(limit), "noise": sigma},
+        "thresholds": [GOOD, GOOD_TRIALS, DIFFERENT],
+        "trials": good,
+    }
+    found = (
+        f"{counted(len(good), 'trial')} of {len(losses)}{text} "
+        f"{'is' if len(good) == 1 else 'are'} within {limit - best:.3g} of the best"
+    )
+    if len(good) >= t[GOOD_TRIALS]:
+        return passed(study, Code.SAMPLING, "SMP-3", f"{found}.", **where)
+    return answer(
+        study,
+        Code.SAMPLING,
+        "Sparse",
+        Severity.BLOCK if compares else Severity.WARN,
+        "SMP-3",
+        f"{found}: a better one may well have been missed.",
+        action="Run twice as many trials, or fix the nuisance hyperparameter that matters least.",
+        **where,
+    )
+
+
+def _luck(arm: Arm) -> list[Finding]:
+    """NTR-2: whether search luck exceeds retrain noise; nothing where retrain noise is not known."""
+    study, t = arm.study, arm.study.thresholds
+    sigma = retrain_noise(study)
+    if sigma is None or len(arm.losses) < t[LEAST]:
+        return []
+    spread = search_spread(arm.losses)
+    if spread <= t[DIFFERENT] * sigma:
+        return []
+    return [
+        answer(
+            study,
+            Code.SAMPLING,
+            "SearchLuck",
+            Severity.INFO,
+            "NTR-2",
+            f"The best of {len(arm.losses) // 2} trials{arm_text(arm.scientific)} varies by {spread:.3g} "
+            f"(interquartile range), more than retraining does ({sigma:.3g}).",
+            action="Trust a difference between studies only beyond this; more trials lessen it.",
+            scientific=arm.scientific,
+            numbers={"spread": spread, "noise": sigma},
+            thresholds=[DIFFERENT],
+            trials=arm.top,
+        )
+    ]
+
+
+def _repeated(study: StudyRecord, other: StudyRecord) -> list[Finding]:
+    """ADP-3: whether the same search with another seed comes to the same result, arm by arm."""
+    theirs = {arm_key(arm.scientific): arm for arm in arms(other)}
+    return [_compared(arm, theirs[arm_key(arm.scientific)], other) for arm in arms(study)]
+
+
+def _compared(arm: Arm, other: Arm, repetition: StudyRecord) -> Finding:
+    study, t, text = arm.study, arm.study.thresholds, arm_text(arm.scientific)
+    sigma = noise(study, arm.top)
+    counts = sorted((len(arm.feasible), len(other.feasible)))
+    where: dict[str, Any] = {"scientific": arm.scientific, "trials": [*arm.top[:1], *other.top[:1]]}
+    if sigma == 0 or counts[0] < t[LEAST] or counts[0] < t[SIMILAR] * counts[1]:
+        why = "the noise is not known" if sigma == 0 else f"they have {counts[0]} and {counts[1]} feasible trials"
+        return unknown(
+            study,
+            Code.SAMPLING,
+            "ADP-3",
+            f"Study {repetition.name} repeats this one, and cannot be compared with it{text}: {why}.",
+            action="Report the training curve, or retrain, to know the noise; give both studies as many trials.",
+            numbers={"noise": sigma},
+            thresholds=[LEAST, SIMILAR],
+            **where,
+        )
+    mine, theirs = arm.losses[0], other.losses[0]
+    where["numbers"] = {"best": study.shown(mine), "repeated": study.shown(theirs), "noise": sigma}
+    where["thresholds"] = [DIFFERENT]
+    found = f"The best{text} is {study.shown(mine):.6g}, and {study.shown(theirs):.6g} in {repetition.name}"
+    if abs(mine - theirs) <= t[DIFFERENT] * sigma:
+        return passed(study, Code.SAMPLING, "ADP-3", f"{found}: the same within noise ({sigma:.3g}).", **where)
+    return answer(
+        study,
+        Code.SAMPLING,
+        "Unstable",
+        Severity.WARN,
+        "ADP-3",
+        f"{found}, which repeats the search with another seed: they differ by more than noise ({sigma:.3g}).",
+        action="Run more trials: the result depends on which points were tried.",
+        **where,
+    )
