@@ -70,6 +70,9 @@ class TrialEnvironment:
     """Further metrics that the study needs, such as those of its constraints: the record states them exactly."""
     metrics_port: int = DEFAULT_PORT
     metrics_path: str = DEFAULT_PATH
+    purpose: str = "Search"
+    """Why the trial runs. A container may measure more in an InstabilityProbe or a HiddenInstabilityProbe, such as the
+    training loss of each of the first steps."""
     checkpoint_dir: str | None = None
     """A directory of this trial alone, shared by its attempts; it may not exist yet. None: no checkpoints are kept."""
     termination_log: str = field(default=TERMINATION_LOG)
@@ -95,6 +98,7 @@ class TrialEnvironment:
             "TUNING_METRICS_PORT": str(self.metrics_port),
             "TUNING_METRICS_PATH": self.metrics_path,
             "TUNING_TERMINATION_LOG": self.termination_log,
+            "TUNING_PURPOSE": self.purpose,
         }
         if self.metrics:
             variables["TUNING_METRICS"] = ",".join(self.metrics)
@@ -127,6 +131,7 @@ class TrialEnvironment:
             metrics=tuple(filter(None, env.get("TUNING_METRICS", "").split(","))),
             metrics_port=_integer(env, "TUNING_METRICS_PORT"),
             metrics_path=_required(env, "TUNING_METRICS_PATH"),
+            purpose=env.get("TUNING_PURPOSE", "Search"),
             checkpoint_dir=env.get("TUNING_CHECKPOINT_DIR"),
             termination_log=_required(env, "TUNING_TERMINATION_LOG"),
         )

@@ -8,7 +8,8 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,7 +22,6 @@ from tuning_operator.clients.errors import ClusterError, Conflict, Forbidden, In
 from tuning_operator.clients.telemetry import RECONCILE_SECONDS, RECONCILES, RESULTS, TRIAL_GAP
 from tuning_operator.clients.views import trial_view
 from tuning_operator.drawing import Drawing
-from tuning_operator.playbook.analysis import Analysis
 from tuning_operator.observed import Family, Key, Observed, grouped
 from tuning_operator.render.job import job
 from tuning_operator.render.trial import event, status_body, trial
@@ -30,7 +30,7 @@ from tuning_operator.study.decide import decide, first_trial
 from tuning_operator.study.decision import Decision, Event, NewJob, NewTrial, TrialStatusWrite
 from tuning_operator.study.metrics import trials_with_lost_results, trials_without_metrics
 from tuning_operator.study.snapshot import (
-    AnalysisFailed,
+    DatedAnalysis,
     JobView,
     PreviousStudy,
     Refusal,
@@ -49,6 +49,8 @@ POD_PATIENCE = timedelta(seconds=2)
 JOBS_ASKED = 3
 ABSENCE_HOLDS = 60.0
 """In seconds: so long a study that is not there is not asked for again."""
+ANALYSIS_RETRY = 5.0
+"""In seconds: so long after a list that failed the study is analysed again."""
 RESYNC = timedelta(minutes=10)
 """How often a study is looked at although nothing seems to happen, and listed anew: a watch may have missed a thing."""
 
@@ -57,6 +59,16 @@ RESYNC = timedelta(minutes=10)
 class _Refused:
     refusal: Refusal
     at: datetime
+
+
+@dataclass
+class _Concluding:
+    """What is remembered of a study's analysis; it can be made again at any time."""
+
+    newest: DatedAnalysis | None = None
+    running: "asyncio.Task[None] | None" = None
+    refused: tuple[int, str] | None = None
+    """At which generation, and in which words, the API server would not create the study that follows."""
 
 
 @dataclass
@@ -70,9 +82,10 @@ class Reconciler:
     trainer_image: str
     drawing: Drawing = field(default_factory=Drawing)
     analysing: Analysing = field(default_factory=Analysing)
+    look_soon: Callable[[Key], None] = lambda key: None
+    """Has a study looked at again: it was analysed."""
     _refused: dict[Key, _Refused] = field(default_factory=dict)
-    _next_refused: dict[Key, str] = field(default_factory=dict)
-    """The API server's word where it would not create the study that follows."""
+    _concluding: defaultdict[Key, _Concluding] = field(default_factory=lambda: defaultdict(_Concluding))
     _absent: dict[tuple[str, str], float] = field(default_factory=dict)
     """When a study that another one learns from was last asked for and not there, by namespace and name."""
 
@@ -90,7 +103,7 @@ class Reconciler:
         if study is None:
             self.observed.forget(key)
             self._refused.pop(key, None)
-            self._next_refused.pop(key, None)
+            self._concluding.pop(key, None)
             return None
         context = {"study": study.name, "namespace": study.namespace}
         started = time.monotonic()
@@ -120,17 +133,17 @@ class Reconciler:
             await self._sync(key, family)
         snapshot = await self._observe(key, family)
         snapshot, decision = await self._think(snapshot)
-        if decision.draws or decision.asks_analysis:
-            # Thinking may take a while: what is known is written first, and the world looked at anew after it.
+        if decision.draws:
+            # Drawing may take a while: what is known is written first, and the world looked at anew after it.
             if not await self._act(key, family, snapshot, decision):
                 return timedelta(0)
             snapshot, decision = await self._think(await self._observe(key, family))
             suggestions = await self.drawing.draw(snapshot, decision) if decision.draws else {}
-            analysis = await self._analyse(snapshot) if decision.asks_analysis else None
-            known = replace(await self._observe(key, family), suggestions=suggestions, analysis=analysis)
-            snapshot, decision = await self._think(known)
+            snapshot, decision = await self._think(replace(await self._observe(key, family), suggestions=suggestions))
         if not await self._act(key, family, snapshot, decision):
             return timedelta(0)
+        if decision.asks_analysis:
+            self._analyse_beside(key, snapshot)
         listing = timedelta(seconds=max(family.list_again_at - time.monotonic(), 0))
         waits = [listing] if decision.look_again_after is None else [listing, decision.look_again_after]
         # A Job without a pod is watched by nobody: why it has none stands in events only.
@@ -145,13 +158,26 @@ class Reconciler:
             decision = await _decided(snapshot)
         return snapshot, decision
 
-    async def _analyse(self, snapshot: Snapshot) -> Analysis | AnalysisFailed:
+    def _analyse_beside(self, key: Key, snapshot: Snapshot) -> None:
+        """Analyse the study beside all else that it does: no trial waits for it."""
+        concluding = self._concluding[key]
+        if concluding.running is None or concluding.running.done():
+            concluding.running = asyncio.create_task(self._analyse(key, snapshot), name=f"analysis of {key[1]}")
+
+    async def _analyse(self, key: Key, snapshot: Snapshot) -> None:
         """Go through the checklist with all curves, which are read for it alone: most of the time nobody needs them."""
         study = snapshot.study
-        earlier = [
-            (each.study, await self._whole_trials(each.study)) for each in snapshot.previous if each.study is not None
-        ]
-        return await self.analysing.analyse(study, await self._whole_trials(study), earlier)
+        try:
+            earlier = [(e.study, await self._whole_trials(e.study)) for e in snapshot.previous if e.study is not None]
+            trials = await self._whole_trials(study)
+        except ClusterError as error:
+            log.warning("A study could not be read for its analysis: %s", error, extra=_about(study, None))
+            await asyncio.sleep(ANALYSIS_RETRY)
+        else:
+            self._concluding[key].newest = await self.analysing.analyse(study, trials, earlier)
+        finally:
+            self._concluding[key].running = None
+            self.look_soon(key)
 
     async def _whole_trials(self, study: StudyView) -> list[TrialView]:
         raw, _ = await self.cluster.list_of_study("tuningtrials", study.namespace, study.uid)
@@ -189,7 +215,8 @@ class Reconciler:
             pods=grouped(family.pods.values(), lambda p: p.job_uid, lambda p: (p.created, p.name)),
             metrics=self.curves.view(study),
             previous=tuple([await self._previous(study, name) for name in study.spec.previous_studies or ()]),
-            next_study_error=self._next_refused.get(key),
+            analysis=self._newest_analysis(key, study),
+            next_study_error=self._next_refusal(key, study),
             settings=self.settings,
         )
         if trials_without_metrics(snapshot) or trials_with_lost_results(snapshot):
@@ -197,6 +224,19 @@ class Reconciler:
             snapshot = replace(snapshot, metrics=self.curves.view(study))
         snapshot = await self._try_template(key, snapshot)
         return replace(snapshot, refusals=tuple(await self._refusals(key, snapshot)))
+
+    def _newest_analysis(self, key: Key, study: StudyView) -> DatedAnalysis | None:
+        """Return the analysis that the status may not hold yet; of a study that is over it is forgotten."""
+        newest, known = self._concluding[key].newest, study.status.analysed
+        if newest is None or study.status.completion_time is None or known is None:
+            return newest
+        if (newest.trials, newest.generation) == (known.trials, known.generation):
+            self._concluding[key].newest = None
+        return self._concluding[key].newest
+
+    def _next_refusal(self, key: Key, study: StudyView) -> str | None:
+        refused = self._concluding[key].refused
+        return refused[1] if refused is not None and refused[0] == study.generation else None
 
     async def _previous(self, study: StudyView, name: str) -> PreviousStudy:
         """Return a study that this one learns from, with all of its trials."""
@@ -356,9 +396,9 @@ class Reconciler:
         """Create the study that follows; where the API server refuses, the next look's status says so."""
         body = {**manifest, "metadata": {**manifest["metadata"], "namespace": study.namespace}}
         try:
-            self.observed.apply("tuningstudies", await self.cluster.create_following(body))
+            self.observed.apply("tuningstudies", await self.cluster.create_following(body, study.created))
         except (Conflict, Forbidden, Invalid) as error:
-            self._next_refused[key] = str(error)
+            self._concluding[key].refused = (study.generation, str(error))
             return False
         log.info("Created the study that follows: %s", body["metadata"]["name"], extra=_about(study, None))
         return True

@@ -84,7 +84,7 @@ def a_result(value: float | None = 0.5, **fields: Any) -> TrialResult:
 
 def a_job(trial: TrialView, attempt: int = 0, **fields: Any) -> JobView:
     """Return the Job of one attempt, under way unless it is said to be complete or failed."""
-    name = names.job_name("digits", UID, trial.spec.index, attempt)
+    name = names.job_name(trial.name, attempt)
     return JobView(**{"name": name, "uid": name, "trial": trial.name, "attempt": attempt, "created": NOW, **fields})
 
 

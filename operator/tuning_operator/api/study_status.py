@@ -28,6 +28,8 @@ class TrialCounts(Model):
     )
     stopped_early: int = Field(0, description="Of the stopped ones, those that the stopping rule ended.", ge=0)
     infrastructure_retries: int = Field(0, description="Restarts after lost pods, all trials together.", ge=0)
+    retrains: int = Field(0, description="Of all trials, those that repeat one of the search to decide on it.", ge=0)
+    probes: int = Field(0, description="Of all trials, those that see whether training is unstable.", ge=0)
 
 
 class ParameterAssignment(Model):
@@ -92,10 +94,10 @@ class NextStudyProposal(Model):
 
 
 class Analysed(Model):
-    """What the findings and the conclusion rest on."""
+    """When the Playbook's checklist was last gone through."""
 
-    trials: int = Field(description="On how many ended trials.", ge=0)
-    generation: int = Field(description="On which metadata.generation of the study.", ge=0)
+    trials: int = Field(description="How many trials had ended, retrains and probes among them.", ge=0)
+    generation: int = Field(description="The study's metadata.generation.", ge=0)
 
 
 class StudyDuration(Model):
@@ -125,7 +127,10 @@ class TuningStudyStatus(Model):
         max_length=16,
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["study"]},
     )
-    analysed: Analysed | None = Field(None, description="What findings, conclusion and nextStudy rest on.")
+    analysed: Analysed | None = Field(
+        None,
+        description="What findings, conclusion and nextStudy rest on; absent ones: that analysis failed.",
+    )
     findings: list[Finding] = Field(
         default_factory=list,
         description="What a person must see of the Playbook's checklist, the most important first.",
@@ -142,7 +147,8 @@ class TuningStudyStatus(Model):
     )
     conditions: list[Condition] = Field(
         default_factory=list,
-        description="Accepted, Progressing, Suspended, TrialsStarting, MetricsAvailable, Succeeded, Failed.",
+        description="Accepted, Progressing, Suspended, TrialsStarting, MetricsAvailable, Succeeded, Failed, "
+        "ConclusionReady, QuestionAnswered, SearchSpaceAdequate.",
         max_length=16,
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )

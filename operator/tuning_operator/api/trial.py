@@ -23,10 +23,11 @@ class TrialPurpose(StrEnum):
     REPLICATE = "Replicate"
     RETRAIN = "Retrain"
     INSTABILITY_PROBE = "InstabilityProbe"
+    HIDDEN_INSTABILITY_PROBE = "HiddenInstabilityProbe"
 
     @property
     def is_search(self) -> bool:
-        """Whether it is one of the search's trials, and not a repetition or a probe of one of them afterwards."""
+        """Whether it is one of the search's trials, and does not repeat or probe one of them afterwards."""
         return self in (TrialPurpose.SEARCH, TrialPurpose.REPLICATE)
 
 
@@ -48,12 +49,16 @@ class TuningTrialSpec(Model):
     purpose: TrialPurpose = Field(
         TrialPurpose.SEARCH,
         description="Why this trial runs. Search: a new point. Replicate: the point of the trial before it, once more, "
-        "with another seed. Retrain: a trial of the search once more, to decide on a change. InstabilityProbe: the same "
-        "at a higher learning rate, to see whether training is unstable there.",
+        "with another seed. Retrain: a trial of the search once more, with another seed, to decide on a change. "
+        "InstabilityProbe and HiddenInstabilityProbe: a trial of the search at a higher learning rate, to see whether "
+        "training is unstable there; the latter only as long as the first steps take.",
     )
     of: str | None = Field(None, description="The trial that this one retrains or probes.", max_length=63)
-    index: int = Field(description="The trial's number in the study: arm + position * arms. Of a retrain or a "
-        "probe: its number among those.", ge=0)
+    index: int = Field(
+        description="The trial's number in the study: arm + position * arms. Of a retrain or a probe: its number among "
+        "the retrains or the probes.",
+        ge=0,
+    )
     arm: int = Field(0, description="The number of the combination of scientific values.", ge=0)
     position: int = Field(
         description="The trial's place in its arm's sequence; replicates of one point follow each other.", ge=0

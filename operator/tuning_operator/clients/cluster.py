@@ -9,6 +9,7 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -22,6 +23,7 @@ from tuning_operator.api import names
 from tuning_operator.api.base import GROUP, VERSION
 from tuning_operator.clients.errors import ClusterError, Conflict, Forbidden, Invalid, NotFound, Unreachable
 from tuning_operator.clients.telemetry import API_REQUEST_SECONDS, API_REQUESTS, API_SERVER_UP
+from tuning_operator.clients.views import moment
 
 Manifest = dict[str, Any]
 
@@ -111,8 +113,12 @@ class Cluster:
                 return found
             raise Conflict(f"{resource} {meta['name']} exists and belongs to something else") from None
 
-    async def create_following(self, body: Manifest) -> Manifest:
+    async def create_following(self, body: Manifest, after: datetime) -> Manifest:
         """Create a study that follows another; one that is there already, and follows the same one, is as good.
+
+        Args:
+            body: the study.
+            after: when the study that it follows was created: an older one follows another one of the same name.
 
         Raises:
             Conflict: another study has the name.
@@ -123,10 +129,11 @@ class Cluster:
             return await self._call("POST", "tuningstudies", meta["namespace"], body=body)
         except Conflict:
             found = await self.get("tuningstudies", meta["namespace"], meta["name"])
-            theirs = (found["metadata"].get("annotations") or {}).get(names.ANNOTATION_FOLLOWS)
-            if theirs == meta["annotations"][names.ANNOTATION_FOLLOWS]:
+            follows = (found["metadata"].get("annotations") or {}).get(names.ANNOTATION_FOLLOWS)
+            is_younger = moment(found["metadata"]["creationTimestamp"]) >= after
+            if is_younger and follows == meta["annotations"][names.ANNOTATION_FOLLOWS]:
                 return found
-            raise Conflict(f"a study {meta['name']} exists and does not follow this one") from None
+            raise Conflict(f"a study {meta['name']} exists already, and does not follow this one") from None
 
     async def dry_run_job(self, body: Manifest) -> None:
         """Ask whether the API server would take a Job, unknown fields included.

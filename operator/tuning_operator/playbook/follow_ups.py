@@ -1,7 +1,8 @@
 """Trials that a study runs after its search, because the Playbook asks for them: retrains and probes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import count
 from typing import Final
 
 from tuning_contract.environment import ParameterValue
@@ -45,11 +46,15 @@ PROBES: Final = (Purpose.INSTABILITY_PROBE, Purpose.HIDDEN_INSTABILITY_PROBE)
 
 
 def _probes(study: StudyRecord, findings: Sequence[Finding]) -> tuple[FollowUp, ...]:
-    ran = sum(trial.purpose in PROBES for trial in study.trials)
+    numbers = {trial.index for trial in study.trials if trial.purpose in PROBES}
     wanted = [probe for finding in findings for probe in probes(study, finding)]
-    return tuple(
-        _probe(study, probe, ran + i) for i, probe in enumerate(wanted[: max(study.spec.budget.max_probes - ran, 0)])
-    )
+    left = max(study.spec.budget.max_probes - len(numbers), 0)
+    return tuple(_probe(study, probe, number) for probe, number in zip(wanted[:left], _unused(numbers), strict=False))
+
+
+def _unused(numbers: Set[int]) -> Iterator[int]:
+    """Yield numbers that no trial has: of two that were created side by side, the later one may alone be there."""
+    return (number for number in count() if number not in numbers)
 
 
 def _probe(study: StudyRecord, probe: ProbeTrial, number: int) -> FollowUp:

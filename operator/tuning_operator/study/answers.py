@@ -2,24 +2,33 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from datetime import timedelta
+from typing import Final
 
-from tuning_operator.api.base import Condition
-from tuning_operator.api.findings import UNKNOWN, Code, Conclusion, ConclusionState, Finding, Severity
+from tuning_operator.api.base import Condition, ConditionStatus
+from tuning_operator.api.findings import OK, UNKNOWN, Code, Conclusion, ConclusionState, Finding, Severity
 from tuning_operator.api.procedure import NextStudyPolicy
 from tuning_operator.api.study_status import Analysed, NextStudyProposal, TuningStudyStatus
-from tuning_operator.playbook.analysis import Analysis
+from tuning_operator.api.trial import TrialPurpose
 from tuning_operator.playbook.conclusion.shown import shown, size, within_limits
-from tuning_operator.study.concluding import ended_trials
+from tuning_operator.study import chain
+from tuning_operator.study.budget import Outcome
 from tuning_operator.study.conditions import condition, find
-from tuning_operator.study.decision import Event
-from tuning_operator.study.snapshot import AnalysisFailed, Snapshot, TrialView
+from tuning_operator.study.decision import Event, NewTrial
+from tuning_operator.study.snapshot import AnalysisFailed, Snapshot
 
 CONCLUSION_READY: Final = "ConclusionReady"
 QUESTION_ANSWERED: Final = "QuestionAnswered"
 SPACE_ADEQUATE: Final = "SearchSpaceAdequate"
-MANIFEST_BYTES: Final = 12_288
+PROPOSAL_BYTES: Final = 12_288
 ABOUT_THE_SPACE: Final = (Code.SEARCH_SPACE_EDGE, Code.INFEASIBLE, Code.SAMPLING)
+INADEQUATE: Final = frozenset({"Expand", "Sparse", "AdjustRange", "Reparameterise", "AdjustSpace"})
+"""Verdicts that ask for another search space, or for more points in this one."""
+_CONCLUDED: Final = {
+    ConclusionState.ALLOWED: "ConclusionReached",
+    ConclusionState.BLOCKED: "ConclusionBlocked",
+    ConclusionState.PENDING: "ConclusionPending",
+}
 
 
 @dataclass(frozen=True)
@@ -33,110 +42,126 @@ class Answers:
     conditions: list[Condition]
 
 
-def answers(snapshot: Snapshot, trials: Sequence[TrialView], over: bool, applied: bool) -> Answers:
+def answers(snapshot: Snapshot, outcome: Outcome | None, used: timedelta) -> Answers:
     """Return what the newest analysis says; without a new one, what the status says already.
 
     Args:
         snapshot: the world, with the analysis where there is a new one.
-        trials: as they stand after this decision.
-        over: whether the study is over.
-        applied: whether the next study is being created now.
+        outcome: how the study is over; None while it is not.
+        used: of its time.
     """
     before, analysis = snapshot.study.status, snapshot.analysis
-    if isinstance(analysis, Analysis):
-        rests_on = Analysed(trials=ended_trials(trials), generation=snapshot.study.generation)
-        conclusion = within_limits(analysis.conclusion)
-        proposal = _proposal(snapshot, analysis, applied) if over else None
+    if analysis is None:
+        known = [find(before.conditions, kind) for kind in (CONCLUSION_READY, QUESTION_ANSWERED, SPACE_ADEQUATE)]
         return Answers(
-            rests_on,
-            shown(analysis.findings),
-            conclusion,
-            proposal,
-            list(_conditions(snapshot, analysis.findings, conclusion, over)),
+            before.analysed, before.findings, before.conclusion, before.next_study, [c for c in known if c is not None]
         )
-    kept = [c for kind in (SPACE_ADEQUATE, QUESTION_ANSWERED) if (c := find(before.conditions, kind)) is not None]
-    ready = _ready(snapshot, before.conclusion, over)
-    return Answers(before.analysed, before.findings, before.conclusion, before.next_study, [ready, *kept])
+    rests_on = Analysed(trials=analysis.trials, generation=analysis.generation)
+    if isinstance(analysis.result, AnalysisFailed):
+        return Answers(rests_on, [], None, None, list(_without_answer(snapshot, analysis.result)))
+    conclusion = within_limits(analysis.result.conclusion)
+    return Answers(
+        rests_on,
+        shown(analysis.result.findings),
+        conclusion,
+        None if outcome is None else _proposal(snapshot, outcome, used),
+        list(_conditions(snapshot, analysis.result.findings, conclusion, outcome is not None)),
+    )
 
 
-def conclusion_events(snapshot: Snapshot, after: TuningStudyStatus) -> Iterator[Event]:
-    """Yield an event where the study has come to a conclusion, and where a study is proposed to follow."""
+def answer_events(snapshot: Snapshot, after: TuningStudyStatus, follow_ups: Sequence[NewTrial]) -> Iterator[Event]:
+    """Yield an event for each step to the answer: follow-ups that start, a conclusion, a study that follows."""
     before = snapshot.study.status
+    yield from _starts(snapshot, follow_ups)
     ready, was = find(after.conditions, CONCLUSION_READY), find(before.conditions, CONCLUSION_READY)
-    is_news = ready is not None and (was is None or (was.status, was.reason) != (ready.status, ready.reason))
-    if ready is not None and is_news and ready.status.value == "True":
-        yield Event(f"Conclusion{ready.reason}", ready.message)
-    if ready is not None and is_news and ready.reason.startswith("Analysis"):
+    news = ready is not None and (was is None or (was.status, was.reason) != (ready.status, ready.reason))
+    if ready is not None and news and ready.status is ConditionStatus.TRUE:
+        state = ConclusionState(ready.reason)
+        yield Event(_CONCLUDED[state], ready.message, warning=state is ConclusionState.BLOCKED)
+    if ready is not None and news and ready.status is ConditionStatus.FALSE:
         yield Event(ready.reason, ready.message, warning=True)
-    proposal = after.next_study
-    if proposal is not None and (before.next_study is None or before.next_study.name != proposal.name):
-        verb = "follows" if proposal.applied else "is proposed (kubectl tuning next prints it)"
-        yield Event("NextStudyProposed", f"The study {proposal.name} {verb}: {' '.join(proposal.reasons)}"[:1024])
+    yield from _of_next(before.next_study, after.next_study)
 
 
-def _proposal(snapshot: Snapshot, analysis: Analysis, applied: bool) -> NextStudyProposal | None:
-    proposal = analysis.next_study
-    if proposal is None or snapshot.study.spec.next_study.policy is NextStudyPolicy.OFF:
+def _starts(snapshot: Snapshot, follow_ups: Sequence[NewTrial]) -> Iterator[Event]:
+    known = {trial.spec.purpose for trial in snapshot.trials.values()}
+    retrains = {new.spec.of for new in follow_ups if new.spec.purpose is TrialPurpose.RETRAIN}
+    if retrains and TrialPurpose.RETRAIN not in known:
+        yield Event("RetrainsStarted", f"Trained again, with other seeds: {', '.join(sorted(map(str, retrains)))}.")
+    probes = [new for new in follow_ups if new.spec.purpose is not TrialPurpose.RETRAIN]
+    if probes and not any(p in known for p in TrialPurpose if not p.is_search and p is not TrialPurpose.RETRAIN):
+        of = ", ".join(sorted({str(new.spec.of) for new in probes}))
+        yield Event("ProbesStarted", f"Whether training is unstable at higher learning rates is probed: {of}.")
+
+
+def _of_next(before: NextStudyProposal | None, after: NextStudyProposal | None) -> Iterator[Event]:
+    if after is None or (before is not None and (before.name, before.applied) == (after.name, after.applied)):
+        return
+    why = " ".join(after.reasons)
+    if after.applied:
+        yield Event("NextStudyCreated", f"The study {after.name} follows: {why}"[:1024])
+    else:
+        note = after.note or "`kubectl tuning next` prints it."
+        yield Event("NextStudyProposed", f"The study {after.name} should follow. {note} {why}"[:1024])
+
+
+def _proposal(snapshot: Snapshot, outcome: Outcome, used: timedelta) -> NextStudyProposal | None:
+    proposal = chain.proposal_of(snapshot, used)
+    if proposal is None:
         return None
-    fits = size(proposal) <= MANIFEST_BYTES
-    changes: dict[str, Any] = {"applied": applied, "note": _note(snapshot)}
-    if not fits:
-        changes["manifest"] = None
-    return proposal.model_copy(update=changes)
+    runs = snapshot.study.spec.next_study.policy is NextStudyPolicy.RUN
+    note = chain.why_not(snapshot, outcome, used) if runs else None
+    applied = chain.is_applied(snapshot, proposal) or (runs and note is None)
+    return bounded(proposal.model_copy(update={"applied": applied, "note": None if applied else note}))
 
 
-def _note(snapshot: Snapshot) -> str | None:
-    """Why the operator does not apply the study itself although it should (nextStudy.policy Run)."""
-    policy = snapshot.study.spec.next_study
-    if policy.policy is not NextStudyPolicy.RUN:
-        return None
-    if snapshot.next_study_error is not None:
-        return f"The API server refused it: {snapshot.next_study_error}"[:512]
-    if snapshot.study.round >= policy.max_studies:
-        return f"The chain has reached spec.nextStudy.maxStudies ({policy.max_studies})."
-    return None
+def bounded(proposal: NextStudyProposal) -> NextStudyProposal:
+    """Return a proposal that a status has room for: without its manifest, and with fewer reasons, where it must be."""
+    if size(proposal) > PROPOSAL_BYTES:
+        proposal = proposal.model_copy(update={"manifest": None})
+    while size(proposal) > PROPOSAL_BYTES:
+        proposal = proposal.model_copy(update={"reasons": proposal.reasons[:-1]})
+    return proposal
 
 
 def _conditions(
     snapshot: Snapshot, findings: Sequence[Finding], conclusion: Conclusion, over: bool
 ) -> Iterator[Condition]:
-    def say(kind: str, answer: bool | None, reason: str, message: str) -> Condition:
-        return condition(kind, answer, reason, message, snapshot.study.generation, snapshot.now)
-
-    yield _ready(snapshot, conclusion, over)
-    yield say(SPACE_ADEQUATE, *_space(findings))
+    so_far = f"The study is not over. So far: {conclusion.message}"
+    if over:
+        yield _say(snapshot, CONCLUSION_READY, True, conclusion.state.value, conclusion.message)
+    else:
+        yield _say(snapshot, CONCLUSION_READY, None, "InProgress", so_far)
     if not over:
-        yield say(QUESTION_ANSWERED, None, "InProgress", "The study is not over.")
-    elif conclusion.state is ConclusionState.PENDING:
-        yield say(QUESTION_ANSWERED, None, conclusion.reason, conclusion.message)
+        yield _say(snapshot, QUESTION_ANSWERED, None, "InProgress", "The study is not over.")
+    elif conclusion.state is ConclusionState.BLOCKED:
+        yield _say(snapshot, QUESTION_ANSWERED, False, conclusion.reason, conclusion.message)
+    elif chain.is_answered(conclusion):
+        yield _say(snapshot, QUESTION_ANSWERED, True, conclusion.reason, conclusion.message)
     else:
-        allowed = conclusion.state is ConclusionState.ALLOWED
-        yield say(QUESTION_ANSWERED, allowed, conclusion.reason, conclusion.message)
+        reason = conclusion.reason if conclusion.state is ConclusionState.PENDING else conclusion.decision.value
+        yield _say(snapshot, QUESTION_ANSWERED, None, reason, conclusion.message)
+    yield _say(snapshot, SPACE_ADEQUATE, *_space(findings))
 
 
-def _ready(snapshot: Snapshot, conclusion: Conclusion | None, over: bool) -> Condition:
-    study, failed = snapshot.study, snapshot.analysis
-    if isinstance(failed, AnalysisFailed):
-        answer = (False, failed.reason, failed.message)
-    elif not over:
-        so_far = "" if conclusion is None else f" So far: {conclusion.message}"
-        answer = (False, "InProgress", f"The study is not over.{so_far}")
-    elif conclusion is None:
-        return find(study.status.conditions, CONCLUSION_READY) or condition(
-            CONCLUSION_READY, False, "NotAnalysed", "The study was not analysed.", study.generation, snapshot.now
-        )
-    else:
-        answer = (True, conclusion.state.value, conclusion.message)
-    return condition(CONCLUSION_READY, *answer, study.generation, snapshot.now)
+def _without_answer(snapshot: Snapshot, failed: AnalysisFailed) -> Iterator[Condition]:
+    yield _say(snapshot, CONCLUSION_READY, False, failed.reason, failed.message)
+    for kind in (QUESTION_ANSWERED, SPACE_ADEQUATE):
+        yield _say(snapshot, kind, None, failed.reason, "The study could not be analysed: see ConclusionReady.")
+
+
+def _say(snapshot: Snapshot, kind: str, answer: bool | None, reason: str, message: str) -> Condition:
+    return condition(kind, answer, reason, message, snapshot.study.generation, snapshot.now)
 
 
 def _space(findings: Sequence[Finding]) -> tuple[bool | None, str, str]:
-    """Whether the ranges hold the best trials well inside, and enough points were sampled."""
+    """Whether the ranges hold the best trials well inside, and enough points were sampled there."""
     about = [f for f in findings if f.code in ABOUT_THE_SPACE]
-    wrong = [f for f in about if f.severity is Severity.BLOCK or f.verdict in ("Expand", "Sparse")]
+    wrong = [f for f in about if f.severity is Severity.BLOCK or f.verdict in INADEQUATE]
     if wrong:
         return False, wrong[0].verdict, " ".join(f.message for f in wrong)
     unknown = [f for f in about if f.verdict == UNKNOWN]
     if unknown or not about:
         return None, "TooFewTrials", " ".join(f.message for f in unknown) or "Nothing was checked yet."
-    return True, "Adequate", "The best trials lie well inside all ranges, and the good region is sampled."
+    noted = [f.message for f in about if f.verdict != OK]
+    return True, "Adequate", " ".join(["The search space is adequate.", *noted])

@@ -120,19 +120,21 @@ def is_out_of_time(study: StudyView, used: timedelta) -> bool:
 
 
 def outcome_of(study: StudyView, trials: Sequence[Progressed], used: timedelta) -> Outcome | None:
-    """Return how the study is over; None while it goes on.
+    """Return how the study's search is over; None while it goes on. Retrains and probes may come after it.
 
     When its time is over it is not at its end before its last trials are: one may complete within its grace period.
     """
     budget = study.spec.budget
-    states = Counter(status.state for _, status in trials)
-    results = sum(counts(*trial) for trial in trials)
-    if states[TrialState.FAILED] > budget.max_failed_trials:
+    failed = sum(status.state is TrialState.FAILED for _, status in trials)
+    if failed > budget.max_failed_trials:
         message = (
-            f"{states[TrialState.FAILED]} trials failed; spec.budget.maxFailedTrials allows "
+            f"{failed} trials failed; spec.budget.maxFailedTrials allows "
             f"{budget.max_failed_trials}. See the trials' messages; raising the budget continues the study."
         )
         return Outcome(OutcomeKind.FAILED, "MaxFailedTrialsExceeded", message)
+    searches = [trial for trial in trials if trial[0].purpose.is_search]
+    results = sum(counts(*trial) for trial in searches)
+    states = Counter(status.state for _, status in searches)
     at_rest = all(state.is_finished for state in states)
     if results >= budget.max_trials:
         reason, why = "MaxTrialsReached", "The budget is used"
@@ -144,7 +146,7 @@ def outcome_of(study: StudyView, trials: Sequence[Progressed], used: timedelta) 
     else:
         return None
     numbers = f"{states[TrialState.SUCCEEDED]} trials with a value, {states[TrialState.INFEASIBLE]} infeasible"
-    stopped = sum(status.stop is not None for _, status in trials if status.state is TrialState.STOPPED)
+    stopped = sum(status.stop is not None for _, status in searches if status.state is TrialState.STOPPED)
     numbers += f", {stopped} stopped early" if stopped else ""
     if states[TrialState.SUCCEEDED] == 0:
         message = f"{why} ({reason}) and no trial has a value: {numbers}."

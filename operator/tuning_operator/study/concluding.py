@@ -1,47 +1,48 @@
-"""After the search: what the Playbook says to it, the trials that it asks for, and the study that should follow."""
+"""After the search: what the Playbook says to it, and the trials that it asks for before the study is over."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 from tuning_contract.environment import parameter_text, parameters_hash, parameters_json
 from tuning_operator.api import names
-from tuning_operator.api.findings import AdoptionDecision, ConclusionState
-from tuning_operator.api.procedure import NextStudyPolicy
 from tuning_operator.api.study_status import ParameterAssignment
 from tuning_operator.api.trial import StudyRef, TrialPurpose, TuningTrialSpec
-from tuning_operator.playbook.analysis import Analysis
 from tuning_operator.playbook.follow_ups import FollowUp
 from tuning_operator.study.budget import Outcome, OutcomeKind
 from tuning_operator.study.decision import NewTrial
 from tuning_operator.study.snapshot import Snapshot, StudyView, TrialView
 
-GROWTH = 0.25
+GROWTH: Final = 0.25
 """While a study runs it is analysed whenever this many more trials have ended, as a share of those known then ..."""
-LEAST_GROWTH = 5
+LEAST_GROWTH: Final = 5
 """... and at least this many."""
-KINDS = {TrialPurpose.RETRAIN: "retrain", TrialPurpose.INSTABILITY_PROBE: "probe"}
-"""How a follow-up is called in its name."""
+KINDS: Final = {
+    TrialPurpose.RETRAIN: "retrain",
+    TrialPurpose.INSTABILITY_PROBE: "probe",
+    TrialPurpose.HIDDEN_INSTABILITY_PROBE: "probe",
+}
+"""How a follow-up is called in its name; those of one kind are numbered together."""
 
 
-def wants_analysis(snapshot: Snapshot, trials: Sequence[TrialView], search: Outcome | None, free: int) -> bool:
-    """Whether this decision needs an analysis first.
+def wants_analysis(snapshot: Snapshot, trials: Sequence[TrialView], search: Outcome | None) -> bool:
+    """Whether the study must be analysed: at its start, now and then while it runs, and before it is over.
 
     Args:
-        snapshot: the world; an analysis that it holds is not asked for again.
+        snapshot: the world; an analysis of an earlier generation is none.
         trials: as they stand after this decision.
         search: how the search is over; None while it goes on.
-        free: how many trials more may run now.
     """
-    if snapshot.analysis is not None:
-        return False
-    known = snapshot.study.status.analysed
+    before = snapshot.analysis or snapshot.study.status.analysed
+    if before is None or before.generation != snapshot.study.generation:
+        return not _is_searching(trials) or search is None
     ended = ended_trials(trials)
-    if known is None or known.generation != snapshot.study.generation:
-        return True
     if search is None:
-        return ended - known.trials >= max(LEAST_GROWTH, GROWTH * known.trials)
-    running = sum(not t.status.state.is_finished for t in trials)
-    # Follow-ups that run say no more than those that have ended, unless another one could start.
-    return ended != known.trials and (running == 0 or free > 0)
+        return ended - before.trials >= max(LEAST_GROWTH, GROWTH * before.trials)
+    if _is_searching(trials):
+        return False  # They are being stopped, and their curves belong to the study.
+    if snapshot.analysis is None and snapshot.study.status.completion_time is None:
+        return True  # What it had asked for stood in memory only.
+    return not _runs(trials) and not follow_ups_left(snapshot, trials) and ended != before.trials
 
 
 def ended_trials(trials: Iterable[TrialView]) -> int:
@@ -49,48 +50,45 @@ def ended_trials(trials: Iterable[TrialView]) -> int:
     return sum(trial.status.state.is_finished for trial in trials)
 
 
+def ended_searches(trials: Iterable[TrialView]) -> int:
+    """Return how many of the search's trials have ended."""
+    return ended_trials(trial for trial in trials if trial.spec.purpose.is_search)
+
+
 def follow_ups_left(snapshot: Snapshot, trials: Sequence[TrialView]) -> list[FollowUp]:
-    """Return the follow-ups that the analysis asks for and that do not exist yet."""
+    """Return the follow-ups that the analysis of the whole search asks for and that do not exist yet."""
     analysis = snapshot.analysis
-    if not isinstance(analysis, Analysis):
+    if analysis is None or analysis.said is None or analysis.searched != ended_searches(trials):
         return []
     known = {trial.name for trial in trials}
-    return [f for f in analysis.follow_ups if _name(snapshot.study, f) not in known]
+    return [f for f in analysis.said.follow_ups if _name(snapshot.study, f) not in known and f.of in known]
 
 
-def new_follow_ups(study: StudyView, wanted: Sequence[FollowUp], trials: Sequence[TrialView]) -> Iterator[NewTrial]:
-    """Yield the trials of these follow-ups; one whose original is gone is left out."""
+def new_follow_ups(study: StudyView, wanted: Iterable[FollowUp], trials: Iterable[TrialView]) -> Iterator[NewTrial]:
+    """Yield the trials of these follow-ups."""
     by_name = {trial.name: trial for trial in trials}
     for follow_up in wanted:
-        original = by_name.get(follow_up.of)
-        if original is not None:
-            yield _new(study, follow_up, original)
+        yield _new(study, follow_up, by_name[follow_up.of])
 
 
-def is_over(snapshot: Snapshot, trials: Sequence[TrialView], search: Outcome | None, asks: bool) -> bool:
-    """Whether the study is over, and not only its search: nothing runs, and nothing more is asked for."""
-    if search is None or asks:
+def is_over(snapshot: Snapshot, trials: Sequence[TrialView], search: Outcome | None, out_of_time: bool) -> bool:
+    """Whether the study is over, and not only its search: nothing runs, nothing is asked for, and all was analysed."""
+    if search is None or _runs(trials):
         return False
-    if search.kind is OutcomeKind.FAILED:
-        return True
-    follow_up_runs = any(not t.status.state.is_finished for t in trials if not t.spec.purpose.is_search)
-    return not follow_up_runs and not follow_ups_left(snapshot, trials)
+    may_go_on = search.kind is not OutcomeKind.FAILED and not out_of_time
+    if may_go_on and follow_ups_left(snapshot, trials):
+        return False
+    # What was over stays over while a change of its specification is analysed.
+    was_over = snapshot.study.status.completion_time is not None
+    return was_over or (snapshot.analysis is not None and snapshot.analysis.trials == ended_trials(trials))
 
 
-def next_study(snapshot: Snapshot) -> dict[str, object] | None:
-    """Return the manifest of the study that the operator applies itself (nextStudy.policy Run); None: none."""
-    policy = snapshot.study.spec.next_study
-    analysis = snapshot.analysis
-    if snapshot.next_study_error is not None:
-        return None
-    if policy.policy is not NextStudyPolicy.RUN or not isinstance(analysis, Analysis) or analysis.next_study is None:
-        return None
-    answered = analysis.conclusion.state is ConclusionState.ALLOWED
-    if answered and analysis.conclusion.decision is not AdoptionDecision.NEED_RETRAINS:
-        return None
-    if snapshot.study.round >= policy.max_studies:
-        return None
-    return analysis.next_study.manifest
+def _runs(trials: Iterable[TrialView]) -> bool:
+    return any(not trial.status.state.is_finished for trial in trials)
+
+
+def _is_searching(trials: Iterable[TrialView]) -> bool:
+    return _runs(trial for trial in trials if trial.spec.purpose.is_search)
 
 
 def _new(study: StudyView, follow_up: FollowUp, original: TrialView) -> NewTrial:

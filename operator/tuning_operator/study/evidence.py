@@ -57,7 +57,9 @@ def _of_previous(
     ours, theirs = spec.objective, previous.study.spec.objective
     if (ours.metric, ours.direction, ours.at) != (theirs.metric, theirs.direction, theirs.at):
         return [], "it has another objective"
-    seen = [(trial, _observation(previous.study.spec, trial)) for trial in previous.trials if trial.spec.purpose.is_search]
+    seen = [
+        (trial, _observation(previous.study.spec, trial)) for trial in previous.trials if trial.spec.purpose.is_search
+    ]
     ended = [(trial, observation) for trial, observation in seen if _tells(observation)]
     placed = [
         replace(observation, arm=place[0].number, assignment=place[1])

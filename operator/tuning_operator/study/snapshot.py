@@ -186,6 +186,24 @@ class AnalysisFailed:
 
 
 @dataclass(frozen=True)
+class DatedAnalysis:
+    """What the Playbook says of a study, and on what it rests."""
+
+    result: Analysis | AnalysisFailed
+    trials: int
+    """How many trials had ended, retrains and probes among them."""
+    searched: int
+    """How many of the search's trials had ended."""
+    generation: int
+    """The study's metadata.generation."""
+
+    @property
+    def said(self) -> Analysis | None:
+        """The analysis; None where it failed."""
+        return self.result if isinstance(self.result, Analysis) else None
+
+
+@dataclass(frozen=True)
 class Refusal:
     """The API server would not create a Job, or the Job controller could not create its pod."""
 
@@ -213,8 +231,8 @@ class Snapshot:
     refusals: tuple[Refusal, ...] = ()
     suggestions: Mapping[Place, Suggestion] = field(default_factory=dict)
     """What `Decision.draws` asked for; where one is missing, nothing could be drawn."""
-    analysis: Analysis | AnalysisFailed | None = None
-    """What `Decision.asks_analysis` asked for."""
+    analysis: DatedAnalysis | None = None
+    """The newest that `Decision.asks_analysis` asked for, which other trials may have ended since."""
     next_study_error: str | None = None
     """The API server's word on the study that should follow; None: it took it, or was not asked."""
     dry_run_error: str | None = None

@@ -4,7 +4,7 @@ import heapq
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from statistics import fmean, stdev
 
 from tuning_operator.api.base import Condition
@@ -18,7 +18,7 @@ from tuning_operator.api.study_status import (
     TrialSummary,
     TuningStudyStatus,
 )
-from tuning_operator.api.trial import ResultSource, TrialState
+from tuning_operator.api.trial import ResultSource, TrialPurpose, TrialState
 from tuning_operator.study import budget, lint, starting
 from tuning_operator.study.answers import answers
 from tuning_operator.study.budget import Outcome, OutcomeKind
@@ -44,8 +44,10 @@ class Findings:
     """Reason and message where the study cannot run."""
     outcome: Outcome | None = None
     obstacle: starting.Obstacle | None = None
-    applies_next: bool = False
-    """The next study is being created."""
+    search: Outcome | None = None
+    """How the search is over: retrains and probes may still run, and the conclusion be drawn."""
+    used: timedelta = timedelta(0)
+    """Of the study's time."""
     out_of_time: bool = False
     """Nothing more is started; the study is over when its last trials are."""
     clock: StudyDuration = field(default_factory=StudyDuration)
@@ -57,7 +59,7 @@ def study_status(snapshot: Snapshot, trials: Sequence[TrialView], findings: Find
     study = snapshot.study
     counts = counted(trials)
     over = findings.outcome is not None
-    said = answers(snapshot, trials, over, findings.applies_next)
+    said = answers(snapshot, findings.outcome, findings.used)
     top = best_trials(snapshot, trials, over)
     done = sum(budget.counts(trial.spec, trial.status) for trial in trials)
     before = study.status.completion_time
@@ -90,9 +92,11 @@ def _evidence(snapshot: Snapshot, findings: Findings) -> list[PreviousEvidence]:
 def counted(trials: Iterable[TrialView]) -> TrialCounts:
     """Count the trials by state."""
     states: Counter[TrialState] = Counter()
+    purposes: Counter[TrialPurpose] = Counter()
     retries = stopped_early = 0
     for trial in trials:
         states[trial.status.state] += 1
+        purposes[trial.spec.purpose] += 1
         retries += trial.status.infrastructure_retries
         stopped_early += trial.status.state is TrialState.STOPPED and trial.status.stop is not None
     return TrialCounts(
@@ -107,6 +111,8 @@ def counted(trials: Iterable[TrialView]) -> TrialCounts:
         stopped=states[TrialState.STOPPED],
         stopped_early=stopped_early,
         infrastructure_retries=retries,
+        retrains=purposes[TrialPurpose.RETRAIN],
+        probes=purposes[TrialPurpose.INSTABILITY_PROBE] + purposes[TrialPurpose.HIDDEN_INSTABILITY_PROBE],
     )
 
 
@@ -237,6 +243,8 @@ def _progressing(snapshot: Snapshot, findings: Findings) -> Condition:
         return say(False, "MaxDurationReached", "The study's time is over: the trials that run are being stopped.")
     if findings.obstacle is not None and findings.obstacle.blocks:
         return say(False, findings.obstacle.reason, "No trial is started: see the condition TrialsStarting.")
+    if findings.search is not None:
+        return say(True, "Concluding", f"{findings.search.message} The conclusion is being drawn.")
     return say(True, "TrialsRunning", "Trials are being run.")
 
 
