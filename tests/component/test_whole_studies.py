@@ -256,7 +256,7 @@ def test_a_refused_job_is_tried_again_when_its_wait_is_over() -> None:
 ENDS = st.sampled_from([*End, *[End.RESULT] * 8])
 LIVES = st.builds(Life, ENDS, st.integers(1, 3))
 SCRIPTS = st.dictionaries(st.integers(0, 8), st.lists(LIVES, max_size=3), max_size=5)
-WHOLE_STUDIES = settings(max_examples=20)
+WHOLE_STUDIES = settings(max_examples=20, deadline=None)
 KILLS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 99), st.integers(0, 8)), max_size=8)
 """After how many writes the operator is killed, the order of its creations, and for how many ticks it is away."""
 

@@ -13,10 +13,9 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any
 
-from tests.support.views import NOW, a_record, samples
+from tests.support.views import NOTHING_SAID, NOW, a_record, samples
 from tuning_contract.record import RecordStatus
 from tuning_operator.api import names
-from tuning_operator.api.findings import Conclusion, ConclusionState
 from tuning_operator.api.study_status import TuningStudyStatus
 from tuning_operator.api.trial import TuningTrialSpec, TuningTrialStatus
 from tuning_operator.drawing import Drawing
@@ -40,9 +39,6 @@ from tuning_operator.study.snapshot import (
 TICK = timedelta(seconds=1)
 MOST_ROUNDS = 12
 """A study whose world stands still must come to rest after so many looks."""
-
-
-NOTHING_SAID = Analysis((), Conclusion(state=ConclusionState.PENDING, reason="TooFewTrials"), None)
 
 
 class End(Enum):

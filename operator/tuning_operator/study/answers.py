@@ -52,10 +52,8 @@ def answers(snapshot: Snapshot, outcome: Outcome | None, used: timedelta) -> Ans
     """
     before, analysis = snapshot.study.status, snapshot.analysis
     if analysis is None:
-        known = [find(before.conditions, kind) for kind in (CONCLUSION_READY, QUESTION_ANSWERED, SPACE_ADEQUATE)]
-        return Answers(
-            before.analysed, before.findings, before.conclusion, before.next_study, [c for c in known if c is not None]
-        )
+        known = [_known(snapshot, kind) for kind in (CONCLUSION_READY, QUESTION_ANSWERED, SPACE_ADEQUATE)]
+        return Answers(before.analysed, before.findings, before.conclusion, before.next_study, known)
     rests_on = Analysed(trials=analysis.trials, generation=analysis.generation)
     if isinstance(analysis.result, AnalysisFailed):
         return Answers(rests_on, [], None, None, list(_without_answer(snapshot, analysis.result)))
@@ -122,6 +120,11 @@ def bounded(proposal: NextStudyProposal) -> NextStudyProposal:
     while size(proposal) > PROPOSAL_BYTES:
         proposal = proposal.model_copy(update={"reasons": proposal.reasons[:-1]})
     return proposal
+
+
+def _known(snapshot: Snapshot, kind: str) -> Condition:
+    found = find(snapshot.study.status.conditions, kind)
+    return found or _say(snapshot, kind, None, "NotAnalysed", "The study was not analysed yet.")
 
 
 def _conditions(

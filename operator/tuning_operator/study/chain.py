@@ -56,9 +56,7 @@ def why_not(snapshot: Snapshot, outcome: Outcome, used: timedelta) -> str | None
     if is_answered(analysis.said.conclusion):
         return "The question is answered: whether to go on is for you to say."
     if study.round >= study.spec.next_study.max_studies:
-        return (
-            f"The chain has all of its {study.round} studies (spec.nextStudy.maxStudies)."
-        )
+        return f"The chain has all of its {study.round} studies (spec.nextStudy.maxStudies)."
     left = time_left(study, used)
     if left is not None and left < LEAST_TIME:
         return "The chain's time is used up (spec.budget.maxDuration)."

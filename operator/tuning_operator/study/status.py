@@ -208,8 +208,7 @@ def _conditions(snapshot: Snapshot, findings: Findings) -> list[Condition]:
     if refusal is not None:
         accepted = say(ACCEPTED, False, *refusal)
     else:
-        valid = "The search space, the budget and the trial's template are valid."
-        accepted = say(ACCEPTED, True, "Valid", valid + lint.caution(study.name, study.spec))
+        accepted = say(ACCEPTED, True, "Valid", _validity(snapshot))
     return [
         accepted,
         _progressing(snapshot, findings),
@@ -219,6 +218,16 @@ def _conditions(snapshot: Snapshot, findings: Findings) -> list[Condition]:
         _over(snapshot, SUCCEEDED, OutcomeKind.SUCCEEDED, outcome),
         _over(snapshot, FAILED, OutcomeKind.FAILED, outcome),
     ]
+
+
+def _validity(snapshot: Snapshot) -> str:
+    """Return what is told of a valid study; the Playbook's lint is asked once, and again after a change."""
+    study = snapshot.study
+    before = find(study.status.conditions, ACCEPTED)
+    if before is not None and before.reason == "Valid" and before.observed_generation == study.generation:
+        return before.message
+    valid = "The search space, the budget and the trial's template are valid."
+    return valid + lint.caution(study.name, study.spec)
 
 
 def _suspension(suspended: bool) -> tuple[str, str]:

@@ -84,7 +84,7 @@ def test_the_json_holds_only_numbers_that_json_has() -> None:
         parameters_json({"learning_rate": float("nan")})
 
 
-@pytest.mark.parametrize("name", sorted(set(TRIAL.to_env()) - {"TUNING_CHECKPOINT_DIR"}))
+@pytest.mark.parametrize("name", sorted(set(TRIAL.to_env()) - {"TUNING_CHECKPOINT_DIR", "TUNING_PURPOSE"}))
 def test_every_variable_but_the_checkpoints_is_needed_and_named_where_it_lacks(name: str) -> None:
     env = TRIAL.to_env()
     del env[name]
