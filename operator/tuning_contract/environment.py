@@ -15,6 +15,13 @@ Direction = Literal["Minimize", "Maximize"]
 ObjectiveAt = Literal["Best", "Last", "LateMedian"]
 ParameterValue = str | int | float | bool
 
+SEARCH: Final = "Search"
+"""The purpose of most trials: a new point of the search space."""
+BATCH_SIZE_PROBE: Final = "BatchSizeProbe"
+"""To measure the throughput at its batch size (playbook: BAT-8)."""
+INSTABILITY_PROBES: Final = ("InstabilityProbe", "HiddenInstabilityProbe")
+"""To see the training loss of every early step at a high learning rate (playbook: WRM-2, UNS-9)."""
+
 TERMINATION_LOG: Final = "/dev/termination-log"
 PARAMETER_PREFIX: Final = "TUNING_PARAMETER_"
 
@@ -68,11 +75,10 @@ class TrialEnvironment:
     at: ObjectiveAt = "Best"
     metrics: tuple[str, ...] = ()
     """Further metrics that the study needs, such as those of its constraints: the record states them exactly."""
+    purpose: str = SEARCH
+    """Why the trial runs; a probe measures more than other trials do."""
     metrics_port: int = DEFAULT_PORT
     metrics_path: str = DEFAULT_PATH
-    purpose: str = "Search"
-    """Why the trial runs. A container may measure more in an InstabilityProbe or a HiddenInstabilityProbe, such as the
-    training loss of each of the first steps."""
     checkpoint_dir: str | None = None
     """A directory of this trial alone, shared by its attempts; it may not exist yet. None: no checkpoints are kept."""
     termination_log: str = field(default=TERMINATION_LOG)
@@ -98,10 +104,11 @@ class TrialEnvironment:
             "TUNING_METRICS_PORT": str(self.metrics_port),
             "TUNING_METRICS_PATH": self.metrics_path,
             "TUNING_TERMINATION_LOG": self.termination_log,
-            "TUNING_PURPOSE": self.purpose,
         }
         if self.metrics:
             variables["TUNING_METRICS"] = ",".join(self.metrics)
+        if self.purpose != SEARCH:
+            variables["TUNING_PURPOSE"] = self.purpose
         if self.checkpoint_dir is not None:
             variables["TUNING_CHECKPOINT_DIR"] = self.checkpoint_dir
         for name, value in self.parameters.items():
@@ -129,9 +136,9 @@ class TrialEnvironment:
             direction=_choice(env, "TUNING_OBJECTIVE_DIRECTION", ("Minimize", "Maximize")),
             at=_choice(env, "TUNING_OBJECTIVE_AT", ("Best", "Last", "LateMedian")),
             metrics=tuple(filter(None, env.get("TUNING_METRICS", "").split(","))),
+            purpose=env.get("TUNING_PURPOSE", SEARCH),
             metrics_port=_integer(env, "TUNING_METRICS_PORT"),
             metrics_path=_required(env, "TUNING_METRICS_PATH"),
-            purpose=env.get("TUNING_PURPOSE", "Search"),
             checkpoint_dir=env.get("TUNING_CHECKPOINT_DIR"),
             termination_log=_required(env, "TUNING_TERMINATION_LOG"),
         )

@@ -62,7 +62,9 @@ def run(live: Live, shared_namespace: Namespace) -> Run:
         live.say(f"kubectl apply -f manifests/samples/{sample.name}")
         namespace.kubectl("apply", "--filename", sample)
 
-    first, *others, interrupted = SAMPLES
+    first, *rest = SAMPLES
+    (interrupted,) = (sample for sample in rest if sample.stem.endswith(INTERRUPTED))
+    others = [sample for sample in rest if sample is not interrupted]
     apply(interrupted)
     apply(first)
     namespace.wait_until_trained(INTERRUPTED, 100, 2)
@@ -84,12 +86,15 @@ def test_a_sample_succeeds_and_its_status_is_what_its_trials_say(run: Run, sampl
     status, trials = run.namespace.study(name)["status"], run.namespace.trials(name)
     assert status["state"] == "Succeeded"
     assert status["progress"] == f"{wanted}/{wanted}"
+    allowed = [trial for trial in trials if not trial["status"]["result"]["violations"]]
     assert {state: count for state, count in status["trials"].items() if count} == {
         "total": wanted,
         "succeeded": wanted,
+        **({"violating": wanted - len(allowed)} if len(allowed) < wanted else {}),
         **({"infrastructureRetries": 2} if name == INTERRUPTED else {}),
     }
-    best = min(trials, key=lambda trial: float(trial["status"]["result"]["value"]))
+    # Of equals the first one: of 360 digits, two models may misclassify as many.
+    best = min(allowed, key=lambda trial: (float(trial["status"]["result"]["value"]), int(trial["spec"]["index"])))
     assert (status["best"]["trial"], status["best"]["value"]) == (
         best["metadata"]["name"],
         best["status"]["result"]["value"],

@@ -12,9 +12,11 @@ from collections.abc import Mapping, Sequence
 from tuning_contract.environment import ContractError, ParameterValue, TrialEnvironment
 from tuning_contract.exit_codes import ExitCode
 from tuning_trainer.endings import InfeasibleError, InterruptionError
+from tuning_trainer.knobs import ConfigurationError
 from tuning_trainer.metrics import DEFAULT_OBJECTIVE, require_metric
-from tuning_trainer.parameters import ConfigurationError, Parameters, parameters_table
+from tuning_trainer.parameters import parameters_table
 from tuning_trainer.reporting import MAX_LINGER_SECONDS, Reporter
+from tuning_trainer.workloads.loading import parameters_from
 
 EPILOG = """\
 In a pod of the tuning operator the parameters, the seed, the objective and the checkpoint directory come from its
@@ -47,7 +49,7 @@ def main(arguments: Sequence[str] | None = None, env: Mapping[str, str] = os.env
 def run(trial: TrialEnvironment, reporter: Reporter, stop: threading.Event) -> int:
     """Train, and say how it ended: in the record, on standard error and by the exit code that is returned."""
     try:
-        parameters = Parameters.from_mapping(trial.parameters)
+        parameters = parameters_from(trial.parameters)
         require_metric(trial.metric)
         # More threads than a pod's CPU limit would only wait for each other. PyTorch reads this when it is imported,
         # here and not above: a mistake in the parameters is told at once, and the import takes a second or two.
@@ -78,7 +80,9 @@ def run(trial: TrialEnvironment, reporter: Reporter, stop: threading.Event) -> i
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    result = argparse.ArgumentParser("tuning_trainer", description="Train a digit classifier.", epilog=EPILOG)
+    result = argparse.ArgumentParser(
+        "tuning_trainer", description="Train one of several small models, or your own.", epilog=EPILOG
+    )
     result.add_argument("--list-parameters", action="store_true", help="print all parameters and exit")
     result.add_argument(
         "--linger-seconds",

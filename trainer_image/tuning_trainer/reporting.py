@@ -23,12 +23,18 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from tuning_contract import CONTRACT_VERSION
 from tuning_contract.curve import Curve, Point, Row, best_of, late_median_of, values_of
-from tuning_contract.diagnostics import CURVE_METRICS, Diagnostics
+from tuning_contract.diagnostics import (
+    BUCKETS_PER_DECADE,
+    CURVE_METRICS,
+    GRAD_NORM_STEPS,
+    Diagnostics,
+    LogHistogram,
+)
 from tuning_contract.environment import ContractError, TrialEnvironment, parameters_hash
 from tuning_contract.metrics import TRIAL_INFO, TRIAL_OBJECTIVE, TRIAL_STEP, series_of
 from tuning_contract.record import FinalRecord, RecordStatus
@@ -53,6 +59,7 @@ class Snapshot:
     step: int
     objective: float
     metrics: Mapping[str, float]
+    grad_norms: LogHistogram | None = None
 
 
 class TrialCollector(Collector):
@@ -70,7 +77,7 @@ class TrialCollector(Collector):
         with self._lock:
             self._snapshot = snapshot
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         """Yield the series of one scrape; before the first evaluation only the contract's version."""
         with self._lock:
             snapshot = self._snapshot
@@ -83,6 +90,19 @@ class TrialCollector(Collector):
         yield GaugeMetricFamily(TRIAL_OBJECTIVE, "The study's objective at that step.", snapshot.objective)
         for name, value in snapshot.metrics.items():
             yield GaugeMetricFamily(series_of(name), f"{name} at that step.", value)
+        if snapshot.grad_norms is not None:
+            yield _prometheus_histogram(snapshot.grad_norms)
+
+
+def _prometheus_histogram(histogram: LogHistogram) -> HistogramMetricFamily:
+    """Return the gradient norms of all steps as Prometheus counts them: up to each bound, not between two."""
+    buckets, seen = [], 0
+    for bucket in sorted(histogram.counts):
+        seen += histogram.counts[bucket]
+        buckets.append((f"{10 ** ((bucket + 1) / BUCKETS_PER_DECADE):.6g}", float(seen)))
+    buckets.append(("+Inf", float(seen)))
+    meaning = "Norms of every step's whole gradient, before clipping."
+    return HistogramMetricFamily(series_of(GRAD_NORM_STEPS), meaning, buckets=buckets, sum_value=None)
 
 
 class RecordFile:
@@ -204,8 +224,8 @@ class Reporter:
             ContractError: the objective is not among the metrics.
             ValueError: the step does not ascend, or a name cannot be a Prometheus metric.
         """
-        snapshot = self._checked(step, metrics)
         with self._lock:
+            snapshot = self._checked(step, metrics)
             if self._rows and step <= self._rows[-1].step:
                 raise ValueError(f"steps must ascend: {step} after {self._rows[-1].step}")
             point = Point(step, snapshot.objective)
@@ -270,7 +290,7 @@ class Reporter:
         if self._trial.metric not in metrics:
             raise ContractError(f"the objective {self._trial.metric!r:.60} is not among {', '.join(metrics)}")
         values = {name: float(value) for name, value in metrics.items()}
-        return Snapshot(step, values[self._trial.metric], values)
+        return Snapshot(step, values[self._trial.metric], values, self._diagnostics.grad_norm_histogram)
 
     def _finish(self, status: RecordStatus, reason: str = "", message: str = "") -> None:
         with self._lock:

@@ -124,8 +124,8 @@ class Retrains(Model):
     )
     confirm: bool = Field(
         False,
-        description="Trains 29 pairs instead: enough to find a difference of 3/4 of the standard deviation with an "
-        "error of 5 % and a power of 80 %.",
+        description="Trains 29 pairs instead: enough to find a change that wins three of four pairs, with an error of "
+        "5 % and a power of 80 % (Bouthillier et al. 2021).",
     )
     complexity_cost: float = Field(
         0.0,

@@ -12,7 +12,13 @@ from tuning_operator.api.procedure import Acknowledgement, Baseline, Lint, NextS
 from tuning_operator.api.rules import validated_by
 from tuning_operator.api.search import Search
 from tuning_operator.api.stopping import Stopping
-from tuning_operator.api.study_rules import DURATION_RULES, SPACE_RULES, SPEC_RULES
+from tuning_operator.api.study_rules import (
+    CONSTRAINT_RULES,
+    DURATION_RULES,
+    OBJECTIVE_RULES,
+    SPACE_RULES,
+    SPEC_RULES,
+)
 
 DURATION_PATTERN = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"
 StudyName = Annotated[str, Field(min_length=1, max_length=253)]
@@ -63,8 +69,34 @@ class ObjectiveAt(StrEnum):
     LATE_MEDIAN = "LateMedian"
 
 
+class Constraint(Model):
+    """What a trial must keep to, beside its objective: a latency, a size, another metric."""
+
+    model_config = ConfigDict(json_schema_extra=validated_by(*CONSTRAINT_RULES))
+
+    metric: str = Field(
+        description="The metric's name as the container reports it; another one than the objective's.",
+        pattern=NAME_PATTERN,
+        max_length=63,
+    )
+    max: float | None = Field(None, description="It must not be larger.")
+    min: float | None = Field(None, description="It must not be smaller.")
+    at: ObjectiveAt | None = Field(
+        None,
+        description="Which evaluation counts. Best: the one at which the objective is best, so that of the checkpoint "
+        "that is kept. Last: the last one. LateMedian: the median over the last tenth of the evaluations. Default: as "
+        "the objective's.",
+    )
+
+    def holds(self, value: float) -> bool:
+        """Return whether a value keeps to it; NaN never does."""
+        return (self.max is None or value <= self.max) and (self.min is None or value >= self.min) and value == value
+
+
 class Objective(Model):
     """What is measured, and which way is better."""
+
+    model_config = ConfigDict(json_schema_extra=validated_by(*OBJECTIVE_RULES))
 
     metric: str = Field(
         description="The metric's name as the container reports it, such as validation_loss.",
@@ -84,9 +116,29 @@ class Objective(Model):
         pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$",
         max_length=128,
     )
+    constraints: list[Constraint] | None = Field(
+        None,
+        description="What a trial must keep to. One that does not is a result, counted and learnt from, but never the "
+        "best. One metric and constraints for all others is what the Playbook recommends.",
+        min_length=1,
+        max_length=4,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["metric"]},
+    )
     smallest_difference_that_matters: float | None = Field(
         None, description="A difference of the objective below this is of no interest, whatever its certainty.", ge=0
     )
+
+
+class SecondObjective(Model):
+    """Another metric that is to be good, where nobody can say beforehand how good is good enough."""
+
+    metric: str = Field(
+        description="The metric's name as the container reports it; another one than the objective's. It counts at the "
+        "same evaluation.",
+        pattern=NAME_PATTERN,
+        max_length=63,
+    )
+    direction: Direction = Field(Direction.MINIMIZE, description="Whether a smaller or a larger value is better.")
 
 
 class Budget(Model):
@@ -202,6 +254,11 @@ class TuningStudySpec(Model):
 
     goal: Goal | None = Field(None, description="What this study is to find out.")
     objective: Objective = Field(description="What is measured, and which way is better.")
+    second_objective: SecondObjective | None = Field(
+        None,
+        description="A second metric to trade off against the objective: status.paretoFront has the trials of which no "
+        "other is better in both. Where you can say how much is enough, use objective.constraints instead.",
+    )
     hyperparameters: list[Hyperparameter] = Field(
         description="The search space: every hyperparameter with its role and its domain.",
         min_length=1,
@@ -226,9 +283,10 @@ class TuningStudySpec(Model):
     trial: TrialTemplate = Field(description="How one trial runs.")
     previous_studies: list[StudyName] | None = Field(
         None,
-        description="Earlier studies in this namespace whose trials teach the model of a Bayesian search, by name. A "
-        "trial counts where it had the same objective and the same parameters, each with a value that this study's "
-        "space has; numbers may lie outside its ranges.",
+        description="Earlier studies in this namespace that led to this one, by name, the oldest first: the rules look "
+        "at what they have found, and their trials teach the model of a Bayesian search. There a trial counts where it "
+        "had the same objective and the same parameters, each with a value that this study's space has; numbers may "
+        "lie outside its ranges.",
         min_length=1,
         max_length=16,
         json_schema_extra={"x-kubernetes-list-type": "set"},
@@ -262,3 +320,15 @@ class TuningStudySpec(Model):
     next_study: NextStudy = Field(
         default_factory=NextStudy, description="What becomes of the study that should follow."
     )
+
+    @property
+    def measurements(self) -> tuple[tuple[str, ObjectiveAt], ...]:
+        """What a result needs beside the objective: metrics, and the evaluations at which they count; each once."""
+        constrained = [(c.metric, c.at or self.objective.at) for c in self.objective.constraints or ()]
+        second = [] if self.second_objective is None else [(self.second_objective.metric, self.objective.at)]
+        return tuple(dict.fromkeys([*constrained, *second]))
+
+    @property
+    def further_metrics(self) -> tuple[str, ...]:
+        """The metrics beside the objective that a trial must measure: of the constraints and the second objective."""
+        return tuple(dict.fromkeys(metric for metric, _ in self.measurements))

@@ -246,10 +246,43 @@ SPACE_RULES: Final = (
 
 HAS_SCIENTIFIC_RANGE = 'self.hyperparameters.exists(h, h.role == "Scientific" && has(h.low))'
 DESIGN = when_present("search.design", '""')
+
+
 NO_RULE = '""'
-SEARCH_ALGORITHM = when_present("search.algorithm", '"QuasiRandom"')
+
+CONSTRAINT_RULES: Final = (
+    Rule(
+        "has(self.max) || has(self.min)",
+        "a constraint needs max, min or both: what the metric must not be above or below",
+        reason=Reason.REQUIRED,
+    ),
+    Rule(
+        "!has(self.max) || !has(self.min) || self.min <= self.max",
+        "min must not be larger than max, or no trial can keep to the constraint",
+        field_path=".min",
+    ),
+)
+
+OBJECTIVE_RULES: Final = (
+    Rule(
+        "!has(self.constraints) || self.constraints.all(c, c.metric != self.metric)",
+        "a constraint is about another metric than the objective: remove it, or make that metric the objective",
+        field_path=".constraints",
+    ),
+)
 
 SPEC_RULES: Final = (
+    Rule(
+        "!has(self.secondObjective) || self.secondObjective.metric != self.objective.metric",
+        "secondObjective.metric must be another one than objective.metric",
+        field_path=".secondObjective.metric",
+    ),
+    Rule(
+        f'!has(self.secondObjective) || !({when_present("stopping.rule", NO_RULE)} in ["Median", "SuccessiveHalving"])',
+        "rules Median and SuccessiveHalving compare trials by the objective alone: with a secondObjective use "
+        "DivergedOnly or None",
+        field_path=".stopping.rule",
+    ),
     Rule(
         f'{when_present("stopping.rule", NO_RULE)} != "SuccessiveHalving" || has(self.trial.checkpoint)',
         "rule SuccessiveHalving pauses trials and goes on with them: it needs trial.checkpoint",
@@ -259,12 +292,6 @@ SPEC_RULES: Final = (
         "!has(self.search) || !has(self.search.switchTo) || self.search.switchTo.afterTrials < self.budget.maxTrials",
         "switchTo.afterTrials must be smaller than budget.maxTrials, or the switch never comes",
         field_path=".search.switchTo.afterTrials",
-    ),
-    Rule(
-        f'!has(self.previousStudies) || {SEARCH_ALGORITHM} == "Bayesian" || '
-        "(has(self.search) && has(self.search.switchTo))",
-        "previousStudies teach the model of algorithm Bayesian: use it, or go over to it by search.switchTo",
-        field_path=".previousStudies",
     ),
     Rule(
         f'{DESIGN} != "Arms" || !{HAS_SCIENTIFIC_RANGE}',
@@ -288,6 +315,7 @@ SPEC_RULES: Final = (
         )
         for field, differing in (
             ("objective", "objectives"),
+            ("secondObjective", "objectives"),
             ("hyperparameters", "search spaces"),
             ("search", "designs"),
             ("metrics", "measurements"),

@@ -9,6 +9,7 @@ from tuning_operator.api.findings import PRESERVED, Conclusion, Finding
 from tuning_operator.api.hyperparameters import MAX_HYPERPARAMETERS
 
 TOP_TRIALS = 10
+PARETO_TRIALS = 32
 MAX_FINDINGS = 24
 
 
@@ -22,6 +23,9 @@ class TrialCounts(Model):
     paused: int = Field(0, description="Waiting at a rung of successive halving, with a checkpoint.", ge=0)
     succeeded: int = Field(0, description="With a result.", ge=0)
     infeasible: int = Field(0, description="Diverged or out of memory: a result about the search space.", ge=0)
+    violating: int = Field(
+        0, description="Of the succeeded ones, those that violate a constraint: never the best.", ge=0
+    )
     failed: int = Field(0, description="Ended by an error; they count towards maxFailedTrials.", ge=0)
     stopped: int = Field(
         0, description="Stopped: by the stopping rule, or because the study's time was over or it had failed.", ge=0
@@ -63,6 +67,15 @@ class TrialSummary(Model):
         max_length=MAX_HYPERPARAMETERS,
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
+
+
+class ParetoPoint(Model):
+    """A trial of which no other is better in both objectives."""
+
+    trial: str = Field(description="The TuningTrial's name; of replicates, the first one's.", max_length=253)
+    value: float = Field(description="The objective; of replicates, its mean.")
+    second: float = Field(description="The second objective; of replicates, its mean.")
+    display: str = Field("", description="Both in six digits, for people.", max_length=64)
 
 
 class PreviousEvidence(Model):
@@ -119,6 +132,13 @@ class TuningStudyStatus(Model):
         default_factory=list,
         description="The ten best trials, best first.",
         max_length=TOP_TRIALS,
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+    pareto_front: list[ParetoPoint] = Field(
+        default_factory=list,
+        description="Where there is a second objective, the trials of which no other that keeps to the constraints is "
+        "better in both, the best by the objective first; of more than 32 an even choice, the ends among them.",
+        max_length=PARETO_TRIALS,
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
     evidence: list[PreviousEvidence] = Field(

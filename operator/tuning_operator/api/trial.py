@@ -1,5 +1,6 @@
 """TuningTrial: one point of a study's search space, drawn once, trained once, with its result."""
 
+import math
 from enum import StrEnum
 from typing import Annotated
 
@@ -9,6 +10,7 @@ from tuning_operator.api.base import Condition, Model, Time
 from tuning_operator.api.hyperparameters import MAX_HYPERPARAMETERS
 from tuning_operator.api.rules import Reason, Rule, validated_by
 from tuning_operator.api.search import Algorithm
+from tuning_operator.api.study import ObjectiveAt
 from tuning_operator.api.study_status import ParameterAssignment
 
 Uid = Annotated[str, Field(max_length=63)]
@@ -138,10 +140,18 @@ class MetricValue(Model):
     """A further metric of a trial: `value`, or `nonFinite` in its place."""
 
     metric: str = Field(description="The metric's name.", max_length=63)
+    at: ObjectiveAt = Field(description="Which evaluation it was taken at: Best is where the objective is best.")
     value: float | None = Field(None, description="The value, where it is finite.")
     non_finite: NonFinite | None = Field(
         None, description="The value, where it is not finite: NaN, Infinity or -Infinity."
     )
+
+    @property
+    def number(self) -> float:
+        """The value, whether it is finite or not."""
+        if self.non_finite is not None:
+            return float(self.non_finite.value)
+        return math.nan if self.value is None else self.value
 
 
 class TrialResult(Model):
@@ -173,7 +183,7 @@ class TrialResult(Model):
         default_factory=list,
         description="The further metrics that the study needs: those of its constraints and its second objective.",
         max_length=8,
-        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["metric"]},
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["metric", "at"]},
     )
     violations: list[Annotated[str, Field(max_length=63)]] = Field(
         default_factory=list,
@@ -188,6 +198,10 @@ class TrialResult(Model):
     sample_age_seconds: float | None = Field(
         None, description="How old the last sample was when the trial ended; only with source Prometheus.", ge=0
     )
+
+    def measured(self, metric: str, at: ObjectiveAt) -> float | None:
+        """Return a further metric's value; None where it was not measured."""
+        return next((m.number for m in self.metrics if (m.metric, m.at) == (metric, at)), None)
 
 
 class StopRecord(Model):

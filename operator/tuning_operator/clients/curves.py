@@ -3,9 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from tuning_contract.diagnostics import CURVE_METRICS
 from tuning_operator.api.stopping import StoppingRule
 from tuning_operator.clients.errors import PrometheusError
 from tuning_operator.clients.prometheus import Curves, Prometheus, Target
@@ -61,9 +62,14 @@ class CurveReader:
             await asyncio.sleep(self.scrape_interval.total_seconds())
 
     async def whole(self, study: StudyView, trial: TrialView) -> tuple[Sample, ...] | None:
-        """Return all samples of a trial that ended; None where Prometheus does not answer."""
+        """Return all samples of a trial that ended, with the metrics that rules look at; None: Prometheus is silent.
+
+        Of one trial at a time they are few; the curves of all running trials are read without them.
+        """
+        further = tuple(dict.fromkeys((*study.spec.further_metrics, *CURVE_METRICS)))
+        target = replace(_target(study), metrics=tuple(m for m in further if m != study.spec.objective.metric))
         try:
-            curves = await self.prometheus.whole(_target(study), [trial.name], trial.created, datetime.now(UTC))
+            curves = await self.prometheus.whole(target, [trial.name], trial.created, datetime.now(UTC))
         except PrometheusError as error:
             self._failed(error)
             return None

@@ -9,6 +9,7 @@ import json
 import math
 import ssl
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ from typing import Any, TypeVar
 
 import aiohttp
 
-from tuning_contract.metrics import LABEL_ATTEMPT, LABEL_NAMESPACE, LABEL_STUDY_UID, LABEL_TRIAL, TRIAL_STEP
+from tuning_contract.metrics import LABEL_ATTEMPT, LABEL_NAMESPACE, LABEL_STUDY_UID, LABEL_TRIAL, TRIAL_STEP, series_of
 from tuning_operator.clients.errors import PrometheusError
 from tuning_operator.clients.telemetry import PROMETHEUS_QUERIES, PROMETHEUS_QUERY_SECONDS, PROMETHEUS_UP
 from tuning_operator.study.snapshot import Sample
@@ -43,6 +44,8 @@ class Target:
     namespace: str
     study_uid: str
     series: str
+    metrics: tuple[str, ...] = ()
+    """Further metrics that are wanted beside it, by the names that a reporter knows."""
 
 
 class Prometheus:
@@ -88,13 +91,13 @@ class Prometheus:
         return found
 
     async def whole(self, target: Target, trials: Iterable[str], since: datetime, now: datetime) -> Curves:
-        """Return all samples of some trials' objective, by trial, oldest first.
+        """Return all samples of some trials, by trial, oldest first: the objective and the target's further metrics.
 
         Raises:
             PrometheusError: no readable answer.
         """
         matchers = {
-            "__name__": ("=~", _any_of({TRIAL_STEP, target.series})),
+            "__name__": ("=~", _any_of({TRIAL_STEP, target.series, *map(series_of, target.metrics)})),
             LABEL_NAMESPACE: ("=", target.namespace),
             LABEL_STUDY_UID: ("=", target.study_uid),
             LABEL_TRIAL: ("=~", _any_of(trials)),
@@ -151,7 +154,7 @@ class Prometheus:
 
 
 def paired(rows: Iterable[Row], targets: Iterable[Target]) -> dict[str, Curves]:
-    """Pair steps and objectives by timestamp.
+    """Pair steps, objectives and further metrics by timestamp.
 
     Args:
         rows: of a range selector's answer: `metric` labels and `values` [[unix seconds, text], …].
@@ -160,22 +163,31 @@ def paired(rows: Iterable[Row], targets: Iterable[Target]) -> dict[str, Curves]:
     Returns:
         Samples by study uid and trial. Where no step was scraped at an objective's timestamp, its step is None.
     """
-    series = {(t.namespace, t.study_uid): t.series for t in targets}
+    wanted = {(t.namespace, t.study_uid): t for t in targets}
     steps: dict[_Scraped, dict[float, float]] = {}
     values: dict[_Scraped, dict[float, float]] = {}
+    further: defaultdict[tuple[_Scraped, float], dict[str, float]] = defaultdict(dict)
     for row in rows:
         key = _Scraped.from_labels(row["metric"])
         samples = {float(at): float(text) for at, text in row["values"]}
-        if row["metric"]["__name__"] == TRIAL_STEP:
+        name, target = row["metric"]["__name__"], wanted.get((key.namespace, key.study_uid))
+        if name == TRIAL_STEP:
             # Scraped by two jobs, or by two Prometheis behind one, a pod has the series twice.
             steps.setdefault(key, {}).update(samples)
-        elif row["metric"]["__name__"] == series.get((key.namespace, key.study_uid)):
+        elif target is not None and name == target.series:
             values.setdefault(key, {}).update(samples)
+        for metric in () if target is None else target.metrics:
+            if name == series_of(metric):
+                for at, value in samples.items():
+                    further[key, at][metric] = value
     found: dict[str, dict[str, list[Sample]]] = {}
     for key, samples in values.items():
         at_steps = steps.get(key, {})
         curve = found.setdefault(key.study_uid, {}).setdefault(key.trial, [])
-        curve += [Sample(_utc(at), value, _step(at_steps.get(at)), key.attempt) for at, value in samples.items()]
+        curve += [
+            Sample(_utc(at), value, _step(at_steps.get(at)), key.attempt, further.get((key, at), {}))
+            for at, value in samples.items()
+        ]
     return {
         study_uid: {trial: tuple(sorted(curve, key=lambda sample: sample.time)) for trial, curve in curves.items()}
         for study_uid, curves in found.items()

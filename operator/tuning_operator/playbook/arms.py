@@ -66,7 +66,7 @@ class Arm:
 
     @cached_property
     def feasible(self) -> tuple[TrialRecord, ...]:
-        """Complete trials with a result, the best first: F(a)."""
+        """Complete trials with a result that keep to the constraints, the best first: F(a)."""
         outliers = {t.name for t in _outliers(self.study, self._with_result)}
         return tuple(sorted((t for t in self._with_result if t.name not in outliers), key=self.study.loss))
 
@@ -75,6 +75,13 @@ class Arm:
         """Trials that diverged, ran out of memory or came to nothing: evidence about the space, I(a)."""
         known = tuple(t for t in self.trials if is_infeasible(self.study, t))
         return known + _outliers(self.study, self._with_result)
+
+    @property
+    def violating(self) -> tuple[TrialRecord, ...]:
+        """Complete trials that violate a constraint: results that can never be the best, and no infeasible ones."""
+        return tuple(
+            t for t in self.trials if t.state is State.SUCCEEDED and t.violations and not is_infeasible(self.study, t)
+        )
 
     @property
     def stopped(self) -> tuple[TrialRecord, ...]:
@@ -116,12 +123,9 @@ class Arm:
 
     @cached_property
     def _with_result(self) -> tuple[TrialRecord, ...]:
-        """Complete trials with a number, outliers among them."""
-        return tuple(
-            t
-            for t in self.trials
-            if t.state is State.SUCCEEDED and not is_infeasible(self.study, t) and math.isfinite(self.study.loss(t))
-        )
+        """Complete trials with a number that keep to the constraints, outliers among them."""
+        found = [t for t in self.trials if t.state is State.SUCCEEDED and not t.violations]
+        return tuple(t for t in found if not is_infeasible(self.study, t) and math.isfinite(self.study.loss(t)))
 
     @property
     def numeric(self) -> tuple[Hyperparameter, ...]:
@@ -140,6 +144,10 @@ def scientific_of(study: StudyRecord, trial: TrialRecord) -> dict[str, Parameter
 
 def arms(study: StudyRecord) -> tuple[Arm, ...]:
     """Return the study's arms in the order of the manifest's values, those without any trial too; at least one."""
+    return study.once("arms", lambda: _arms(study))
+
+
+def _arms(study: StudyRecord) -> tuple[Arm, ...]:
     by_arm: dict[str, list[TrialRecord]] = {}
     for trial in _searched(study):
         by_arm.setdefault(arm_key(scientific_of(study, trial)), []).append(trial)
@@ -152,7 +160,7 @@ def arms(study: StudyRecord) -> tuple[Arm, ...]:
 def whole(study: StudyRecord) -> Arm:
     """Return all of a study's Search trials as one arm, whatever their scientific values."""
     dimensions = tuple(h for h in in_dependency_order(study.spec.hyperparameters) if is_searched(h))
-    return Arm(study, {}, dimensions, _searched(study))
+    return study.once("whole", lambda: Arm(study, {}, dimensions, _searched(study)))
 
 
 def _searched(study: StudyRecord) -> tuple[TrialRecord, ...]:
@@ -235,6 +243,8 @@ def retrain_noise(study: StudyRecord) -> float | None:
 
 def _retrain_deviation(study: StudyRecord) -> float | None:
     """Return the pooled deviation within groups of trials that differ in their seeds alone; None: too few to say."""
+    if all(trial.purpose is Purpose.SEARCH for trial in study.trials):
+        return None
     repeated: dict[str, list[float]] = {}
     first: dict[str, list[float]] = {}
     replicated = set()

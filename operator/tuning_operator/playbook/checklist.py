@@ -7,7 +7,8 @@ from typing import Final
 
 from tuning_operator.api.findings import Code, Finding
 from tuning_operator.playbook import exploitation
-from tuning_operator.playbook.curves import end_of_training, overfitting, step_budget, step_variance
+from tuning_operator.playbook.comparison import adoption, fairness
+from tuning_operator.playbook.curves import end_of_training, overfitting, pipeline, step_budget, step_variance
 from tuning_operator.playbook.length import batch_size, first_length, rounds
 from tuning_operator.playbook.records import StudyRecord
 from tuning_operator.playbook.space import design, edges, infeasible, roles, sampling
@@ -73,6 +74,7 @@ def _exploitation(case: Case) -> list[Finding]:
 
 CHECKLIST: Final = (
     Check("K04", "Could this study answer its question at all?", (Code.SPECIFICATION,), _of_study(specification.check)),
+    Check("K24", "Is the training pipeline free of bugs?", (Code.PIPELINE_BUG,), _of_study(pipeline.check)),
     Check("K07", "What do the infeasible trials say?", (Code.INFEASIBLE,), _of_study(infeasible.check)),
     Check("K08", "Is training stable above the best learning rate?", (Code.INSTABILITY,), _of_study(instability.check)),
     Check("K16", "Do the first steps hide an instability?", (Code.INSTABILITY,), _of_study(hidden.check)),
@@ -81,8 +83,10 @@ CHECKLIST: Final = (
     Check("K13", "Does late noise drown the difference?", (Code.STEP_VARIANCE,), _of_study(step_variance.check)),
     Check("K11", "Were enough points sampled?", (Code.SAMPLING,), _with_earlier(sampling.check)),
     Check("K12", "Was the space covered evenly?", (Code.FAIR_COMPARISON, Code.SAMPLING), _of_study(design.check)),
+    Check("K03", "Is the comparison fair?", (Code.FAIR_COMPARISON,), _with_findings(fairness.check)),
     Check("K09", "Do trials train for the right number of steps?", (Code.STEP_BUDGET,), _of_study(step_budget.check)),
     Check("K10", "Does training still improve at its end?", (Code.END_OF_TRAINING,), _of_study(end_of_training.check)),
+    Check("K06", "Should the change be adopted?", (Code.ADOPTION,), _with_earlier(adoption.check)),
     Check("K14", "Would a warm-up help?", (Code.WARMUP,), _with_earlier(warmup.check)),
     Check("K15", "Should gradients be clipped?", (Code.CLIPPING,), _of_study(clipping.check)),
     Check("K23", "Which hyperparameters matter?", (Code.ROLE,), _of_study(roles.check)),

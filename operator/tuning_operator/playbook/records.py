@@ -1,12 +1,12 @@
 """What the rules look at: the trials of a study as values, wherever they were read from."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import Final
+from typing import Any, Final, TypeVar, cast
 
 from tuning_contract.curve import Point, best_of, late_median_of
 from tuning_contract.diagnostics import TRAIN_LOSS, Diagnostics
@@ -49,6 +49,9 @@ OUT_OF_MEMORY: Final = frozenset({"OutOfMemory", "OOMKilled"})
 def is_infrastructure(reason: str) -> bool:
     """Whether a reason is the infrastructure's, however it is written: `NodeLost`, `node lost` and `node_lost` are."""
     return "".join(filter(str.isalpha, reason)).lower() in _INFRASTRUCTURE_WORDS
+
+
+T = TypeVar("T")
 
 
 class State(StrEnum):
@@ -156,6 +159,30 @@ class StudyRecord:
         As `spec.objective.at` says, so by default the best evaluation (BND-3). NaN where there is none, and where the
         last ones count and are not finite; evaluations that did not measure the objective do not count.
         """
+        known = self._results.get(trial.name)
+        if known is None or known[0] is not trial:
+            known = self._results[trial.name] = (trial, self._loss(trial))
+        return known[1]
+
+    def once(self, what: str, compute: Callable[[], T]) -> T:
+        """Return what was computed under this name, computed now where it was not: checks share what all of them need.
+
+        It stays as long as the study does, and is a function of the study alone.
+        """
+        if what not in self._known:
+            self._known[what] = compute()
+        return cast("T", self._known[what])
+
+    @cached_property
+    def _known(self) -> dict[str, Any]:
+        return {}
+
+    @cached_property
+    def _results(self) -> dict[str, tuple[TrialRecord, float]]:
+        """What was computed once: rules ask for the same results again and again."""
+        return {}
+
+    def _loss(self, trial: TrialRecord) -> float:
         if trial.value is not None:
             return self.sign * trial.value
         losses = self.losses(trial)

@@ -76,9 +76,10 @@ def environment(study: StudyView, trial: TrialView, attempt: int, termination_lo
         metric=spec.objective.metric,
         direction=spec.objective.direction.value,
         at=spec.objective.at.value,
+        metrics=spec.further_metrics,
+        purpose=trial.spec.purpose.value,
         metrics_port=spec.metrics.port,
         metrics_path=spec.metrics.path,
-        purpose=trial.spec.purpose.value,
         checkpoint_dir=None if checkpoint is None else f"{checkpoint.path}/{study.uid}/{trial.name}",
         termination_log=termination_log,
     )

@@ -7,7 +7,7 @@ having ended as predicted, and the next point is the one with the largest expect
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from scipy.special import erfcx, log_ndtr, ndtr
 
 from tuning_operator.api.hyperparameters import HyperparameterType
 from tuning_operator.search.arms import Arm
+from tuning_operator.search.constraints import ConstraintModel, Limits, scaled
 from tuning_operator.search.domain import number_of_points, points_of
 from tuning_operator.search.encoding import Array, feature_owners, features_of, snapped, unit_point, units_of
 from tuning_operator.search.gaussian_process import GaussianProcess, conditioned, fitted
@@ -49,13 +50,16 @@ def is_ready(arm: Arm, observations: Sequence[Observation]) -> bool:
     return _suffice(arm, placed)
 
 
-def bayesian_point(arm: Arm, observations: Sequence[Observation], seed: int) -> Assignment:
+def bayesian_point(
+    arm: Arm, observations: Sequence[Observation], seed: int, constraints: Sequence[Limits] = ()
+) -> Assignment:
     """Return the point to try next: a function of the arguments alone.
 
     Args:
         arm: where to search.
         observations: those of this arm, oldest first, those that are under way among them.
         seed: a different one for each suggestion.
+        constraints: what the metrics in `Observation.constrained` must keep to, in that order.
 
     Raises:
         ExhaustedError: all points of the arm have been tried.
@@ -65,7 +69,7 @@ def bayesian_point(arm: Arm, observations: Sequence[Observation], seed: int) -> 
     if not _suffice(arm, placed):
         raise ValueError(f"too few results to learn from: {FEWEST_RESULTS} are needed")
     rng = np.random.default_rng(seed)
-    model = _model(arm, placed, units)
+    model = _model(arm, placed, units, constraints)
     tried = {key_of(o.assignment) for o in observations}
     for row in _ranked(model, arm, tried, rng):
         assignment = arm.assignment_at(unit_point(arm, row))
@@ -82,23 +86,29 @@ class Model:
     objective: GaussianProcess
     feasibility: GaussianProcess | None
     """Of values 1 (feasible) and -1; None where all were feasible."""
-    incumbent: float
-    """The lowest expected loss of a point with a result or under way."""
+    constraints: tuple[ConstraintModel, ...]
+    incumbent: float | None
+    """The lowest expected loss of an allowed point with a result or under way; None: no point is allowed yet."""
     units: Array
-    """Rows of these points, the lowest expected loss first."""
+    """Rows of these points, the most promising first."""
 
     def merit(self, units: Array) -> Array:
-        """Return the logarithm of the expected improvement, times the probability that the point is feasible."""
+        """Return the logarithm of the expected improvement times the probability of a feasible, allowed point.
+
+        While no point is allowed, only that probability: there is nothing to improve on.
+        """
         features = features_of(self.arm, units)
-        mean, deviation = self.objective.posterior(features)
-        merit = _log_expected_improvement(self.incumbent - mean, deviation)
+        merit = _log_allowed(self.constraints, features)
+        if self.incumbent is not None:
+            mean, deviation = self.objective.posterior(features)
+            merit = merit + _log_expected_improvement(self.incumbent - mean, deviation)
         if self.feasibility is not None:
             label, doubt = self.feasibility.posterior(features)
             merit += log_ndtr(label / doubt)
         return merit
 
 
-def _model(arm: Arm, placed: Sequence[Observation], units: Array) -> Model:
+def _model(arm: Arm, placed: Sequence[Observation], units: Array, constraints: Sequence[Limits]) -> Model:
     features = features_of(arm, units)
     kept = _kept(placed)
     scored = [i for i in kept if placed[i].loss is not None]
@@ -109,10 +119,48 @@ def _model(arm: Arm, placed: Sequence[Observation], units: Array) -> Model:
     if any(placed[i].infeasible for i in kept):
         labels = np.array([-1.0 if placed[i].infeasible else 1.0 for i in kept])
         feasibility = _process(arm, features[kept], labels)
+    models = tuple(_constraint_models(arm, placed, features, kept, pending, constraints))
     # Those under way count too: to come out as they will is no improvement.
-    expected, _ = objective.posterior(features[scored + pending])
-    order = np.argsort(expected, kind="stable")
-    return Model(arm, objective, feasibility, float(expected.min()), units[scored + pending][order])
+    shown = scored + pending
+    expected, _ = objective.posterior(features[shown])
+    probability = _log_allowed(models, features[shown])
+    allowed = np.array([_is_allowed(placed[i], constraints, p) for i, p in zip(shown, probability, strict=True)])
+    if not allowed.any():
+        return Model(arm, objective, feasibility, models, None, units[shown][np.argsort(-probability, kind="stable")])
+    order = np.lexsort((expected, ~allowed))
+    return Model(arm, objective, feasibility, models, float(expected[allowed].min()), units[shown][order])
+
+
+def _constraint_models(
+    arm: Arm,
+    placed: Sequence[Observation],
+    features: Array,
+    kept: Sequence[int],
+    pending: Sequence[int],
+    constraints: Sequence[Limits],
+) -> Iterator[ConstraintModel]:
+    for number, limits in enumerate(constraints):
+        known = [(i, v) for i in kept if placed[i].constrained and (v := placed[i].constrained[number]) is not None]
+        found = scaled([value for _, value in known], limits) if known else None
+        if found is not None:
+            process = _process(arm, features[[i for i, _ in known]], found.values).believing(features[pending])
+            yield ConstraintModel(process, found.low, found.high)
+
+
+def _log_allowed(models: Sequence[ConstraintModel], features: Array) -> Array:
+    """Return the logarithm of the probability that all constraints are kept to; they are taken to be independent."""
+    total: Array = np.zeros(len(features))
+    for model in models:
+        total = total + model.log_probability(features)
+    return total
+
+
+def _is_allowed(observation: Observation, constraints: Sequence[Limits], log_probability: float) -> bool:
+    """Return whether a trial keeps to the constraints: as measured, else as it is more likely than not."""
+    known = observation.constrained
+    if len(known) == len(constraints) and all(value is not None for value in known):
+        return all(limits.hold(value) for limits, value in zip(constraints, known, strict=True) if value is not None)
+    return log_probability >= math.log(0.5)
 
 
 def _process(arm: Arm, features: Array, values: Array) -> GaussianProcess:

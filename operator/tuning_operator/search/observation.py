@@ -15,6 +15,10 @@ class Observation:
     assignment: Assignment
     loss: float | None = None
     """The objective, turned so that smaller is better; None while it is not known, or where there is none."""
+    second_loss: float | None = None
+    """The second objective likewise, where the study has one and the trial has both."""
+    constrained: tuple[float | None, ...] = ()
+    """The value of each constraint's metric, in their order; None where it is not known."""
     infeasible: bool = False
     """It diverged or ran out of memory: evidence that such points are bad, and not that they were never tried."""
     failed: bool = False

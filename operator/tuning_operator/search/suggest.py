@@ -1,5 +1,6 @@
 """What the next trial shall train with: the one door to all algorithms."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,8 +9,10 @@ from tuning_operator.api.search import Algorithm
 from tuning_operator.api.study import TuningStudySpec
 from tuning_operator.search.arms import Arm
 from tuning_operator.search.bayesian import bayesian_point, is_ready
+from tuning_operator.search.constraints import Limits
 from tuning_operator.search.observation import Observation
 from tuning_operator.search.own_points import own_points
+from tuning_operator.search.pareto import weighed
 from tuning_operator.search.seeds import derived_seed
 from tuning_operator.search.sequence import ExhaustedError, algorithm_at, key_of, point_at, untried_point
 from tuning_operator.search.space import Assignment, parameters_of
@@ -69,10 +72,13 @@ def suggest_adaptively(
     if repeated is not None:
         return _suggestion(spec, arm, position, repeated, Algorithm.BAYESIAN)
     telling = [each for each in ours if not each.failed]
+    if spec.second_objective is not None:
+        telling = weighed(telling, derived_seed(spec.search.seed, arm.key, position, "weights"))
     if not is_ready(arm, telling):
         return suggest_without_model(spec, arm, position, ours, "too few results to learn from")
     try:
-        point = bayesian_point(arm, telling, derived_seed(spec.search.seed, arm.key, position, "model"))
+        seed = derived_seed(spec.search.seed, arm.key, position, "model")
+        point = bayesian_point(arm, telling, seed, limits_of(spec))
     except ExhaustedError:
         return suggest_without_model(spec, arm, position, ours, "all other points were tried, here or before")
     if any(each.failed and each.assignment == point for each in ours):
@@ -80,6 +86,12 @@ def suggest_adaptively(
             spec, arm, position, ours, "a trial at the point that the model suggests has failed"
         )
     return _suggestion(spec, arm, position, point, Algorithm.BAYESIAN)
+
+
+def limits_of(spec: TuningStudySpec) -> list[Limits]:
+    """Return what the study's constraints allow, in their order."""
+    constraints = spec.objective.constraints or ()
+    return [Limits(-math.inf if c.min is None else c.min, math.inf if c.max is None else c.max) for c in constraints]
 
 
 def suggest_without_model(

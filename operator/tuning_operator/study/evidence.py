@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from tuning_contract.environment import ParameterValue
 from tuning_operator.api.hyperparameters import Role
-from tuning_operator.api.study import TuningStudySpec
+from tuning_operator.api.study import SecondObjective, TuningStudySpec
 from tuning_operator.api.study_status import PreviousEvidence
-from tuning_operator.api.trial import TrialState
+from tuning_operator.api.trial import TrialResult, TrialState
 from tuning_operator.search.arms import Arm, arms_of
 from tuning_operator.search.observation import Observation
 from tuning_operator.search.space import Assignment, exists, fixed_value, typed, values_of
@@ -19,8 +19,7 @@ from tuning_operator.study.snapshot import PreviousStudy, Snapshot, TrialView
 
 def observations_of(spec: TuningStudySpec, trials: Iterable[TrialView]) -> list[Observation]:
     """Return the trials as observations, in the order of their numbers."""
-    searched = (trial for trial in trials if trial.spec.purpose.is_search)
-    return [_observation(spec, trial) for trial in sorted(searched, key=lambda trial: trial.spec.index)]
+    return [_observation(spec, trial) for trial in sorted(trials, key=lambda trial: trial.spec.index)]
 
 
 @dataclass(frozen=True)
@@ -57,9 +56,15 @@ def _of_previous(
     ours, theirs = spec.objective, previous.study.spec.objective
     if (ours.metric, ours.direction, ours.at) != (theirs.metric, theirs.direction, theirs.at):
         return [], "it has another objective"
-    seen = [
-        (trial, _observation(previous.study.spec, trial)) for trial in previous.trials if trial.spec.purpose.is_search
-    ]
+    # What they must keep to, and what they are weighed by, is this study's to say: the metrics are theirs.
+    asked = previous.study.spec.model_copy(
+        update={
+            "objective": theirs.model_copy(update={"constraints": ours.constraints}),
+            "second_objective": spec.second_objective,
+        }
+    )
+    searched = (trial for trial in previous.trials if trial.spec.purpose.is_search)
+    seen = [(trial, _observation(asked, trial)) for trial in searched]
     ended = [(trial, observation) for trial, observation in seen if _tells(observation)]
     placed = [
         replace(observation, arm=place[0].number, assignment=place[1])
@@ -114,15 +119,29 @@ def _observation(spec: TuningStudySpec, trial: TrialView) -> Observation:
     counts = state is TrialState.SUCCEEDED or (stop is not None and stop.rule != DIVERGED and state.is_finished)
     value = result.value if counts and result is not None else None
     loss = spec.objective.direction.sign * value if value is not None and math.isfinite(value) else None
+    further = result if counts else None
+    second = None if spec.second_objective is None else _second_loss(spec, spec.second_objective, further)
     infeasible = state is TrialState.INFEASIBLE or (stop is not None and stop.rule == DIVERGED)
     return Observation(
         arm=trial.spec.arm,
         position=trial.spec.position,
         assignment=_assignment(spec, trial),
         loss=loss,
+        second_loss=None if loss is None else second,
+        constrained=_constrained(spec, further),
         infeasible=infeasible,
         failed=state.is_finished and loss is None and not infeasible,
     )
+
+
+def _second_loss(spec: TuningStudySpec, second: SecondObjective, result: TrialResult | None) -> float | None:
+    value = None if result is None else result.measured(second.metric, spec.objective.at)
+    return second.direction.sign * value if value is not None and math.isfinite(value) else None
+
+
+def _constrained(spec: TuningStudySpec, result: TrialResult | None) -> tuple[float | None, ...]:
+    constraints = spec.objective.constraints or ()
+    return tuple(None if result is None else result.measured(c.metric, c.at or spec.objective.at) for c in constraints)
 
 
 def _assignment(spec: TuningStudySpec, trial: TrialView) -> Assignment:

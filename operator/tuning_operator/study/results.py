@@ -4,28 +4,29 @@ import functools
 import itertools
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from tuning_contract.curve import Curve, Point, Row, best_of, late_median_of
-from tuning_contract.diagnostics import CURVE_METRICS, Diagnostics
+from tuning_contract.curve import Curve, MetricValues, Point, Row, best_of, late_median_of, values_of
+from tuning_contract.diagnostics import CURVE_METRICS
 from tuning_contract.fitting import curve_within
 from tuning_contract.numbers import encode_number
 from tuning_contract.record import FinalRecord
-from tuning_operator.api.study import Objective, ObjectiveAt
-from tuning_operator.api.trial import Measurement, NonFinite, ResultSource, TrialResult
+from tuning_operator.api.study import ObjectiveAt, TuningStudySpec
+from tuning_operator.api.trial import Measurement, MetricValue, NonFinite, ResultSource, TrialResult
 from tuning_operator.study.snapshot import Sample
 
 CURVE_POINTS = 100
 MAX_CURVE = 4096
 
 
-def from_record(record: FinalRecord, objective: Objective) -> TrialResult:
+def from_record(record: FinalRecord, spec: TuningStudySpec) -> TrialResult:
     """Return the result that the container's own record states: exact."""
+    metrics = _further(spec, record.metrics)
     late = None
     if record.late_median is not None and record.last is not None:
         late = Point(record.last.step, record.late_median)
-    counted = _measurement(record.value_at(objective.at.value))
+    counted = _measurement(record.value_at(spec.objective.at.value))
     return TrialResult(
         **_value_fields(counted),
         best=_measurement(record.best),
@@ -33,11 +34,13 @@ def from_record(record: FinalRecord, objective: Objective) -> TrialResult:
         late_median=_measurement(late),
         curve=_text(record.curve.to_json()) if len(record.curve) else None,
         diagnostics=_text(diagnostics) if (diagnostics := record.diagnostics.to_json()) else None,
+        metrics=metrics,
+        violations=_violations(spec, metrics),
         source=ResultSource.RECORD,
     )
 
 
-def from_samples(samples: Sequence[Sample], objective: Objective, ended: datetime) -> TrialResult:
+def from_samples(samples: Sequence[Sample], spec: TuningStudySpec, ended: datetime) -> TrialResult:
     """Return the result that the scraped samples show; `samples` is not empty, and oldest first.
 
     The last evaluation may be missing: what was reported after the last scrape was never seen.
@@ -50,6 +53,9 @@ def from_samples(samples: Sequence[Sample], objective: Objective, ended: datetim
     points = [Point(i if s.step is None else s.step, s.value) for i, s in enumerate(steps)]
     late = late_median_of(points)
     last = points[-1]
+    objective = spec.objective
+    curve = _curve_of(points, steps, objective.metric)
+    metrics = _further(spec, {m: values_of(curve, m, objective.direction.value) for m in spec.further_metrics})
     found = {
         ObjectiveAt.BEST: best_of(points, objective.direction.value),
         ObjectiveAt.LAST: last,
@@ -62,7 +68,9 @@ def from_samples(samples: Sequence[Sample], objective: Objective, ended: datetim
         best=shown[ObjectiveAt.BEST],
         last=shown[ObjectiveAt.LAST],
         late_median=shown[ObjectiveAt.LATE_MEDIAN],
-        curve=_curve_text(points, steps, objective.metric),
+        curve=_text(curve_within(curve.thinned(CURVE_POINTS), MAX_CURVE).to_json()),
+        metrics=metrics,
+        violations=_violations(spec, metrics),
         source=ResultSource.PROMETHEUS,
         sample_age_seconds=max(0.0, round((ended - samples[-1].time).total_seconds(), 3)),
     )
@@ -85,16 +93,6 @@ def _read_curve(text: str) -> Curve:
         return Curve.from_json(json.loads(text))
     except ValueError:
         return Curve()
-
-
-def written_diagnostics(result: TrialResult | None) -> Diagnostics:
-    """Return the diagnostics that a trial's status holds; empty ones: it holds none that can be read."""
-    if result is None or result.diagnostics is None:
-        return Diagnostics()
-    try:
-        return Diagnostics.from_json(json.loads(result.diagnostics))
-    except ValueError:
-        return Diagnostics()
 
 
 def so_far(result: TrialResult | None, samples: Sequence[Sample]) -> list[Sample]:
@@ -147,18 +145,56 @@ def displayed(measurement: Measurement) -> str:
     return f"{measurement.value:.6g}" if measurement.value is not None else str(measurement.non_finite or "")
 
 
-def _curve_text(points: Sequence[Point], samples: Sequence[Sample], objective: str) -> str:
-    """Return a curve of the objective and of the metrics scraped beside it, as it stands in the status."""
+def _curve_of(points: Sequence[Point], samples: Sequence[Sample], objective: str) -> Curve:
+    """Return a curve of the objective and of the metrics scraped beside it."""
     seen = {name for sample in samples for name in sample.metrics}
-    metrics = [name for name in CURVE_METRICS if name in seen] + sorted(seen.difference(CURVE_METRICS))
-    rows = tuple(
+    metrics = [*sorted(seen.difference(CURVE_METRICS)), *(name for name in CURVE_METRICS if name in seen)]
+    rows = [
         Row(point.step, (point.value, *(sample.metrics.get(name) for name in metrics)))
         for point, sample in zip(points, samples, strict=True)
-    )
+    ]
     # A scrape that missed the step has none, and no place among those that have.
     highest = itertools.accumulate((row.step for row in rows), max, initial=-1)
-    ascending = tuple(row for row, before in zip(rows, highest, strict=False) if row.step > before)
-    return _text(curve_within(Curve((objective, *metrics), ascending).thinned(CURVE_POINTS), MAX_CURVE).to_json())
+    return Curve((objective, *metrics), tuple(r for r, before in zip(rows, highest, strict=False) if r.step > before))
+
+
+def missing_measurements(spec: TuningStudySpec, result: TrialResult) -> list[str]:
+    """Return what the study needs of a trial beside its objective, and the result does not have; in words."""
+    found = {(m.metric, m.at) for m in result.metrics}
+    return [f"{metric} (at {at.value})" for metric, at in spec.measurements if (metric, at) not in found]
+
+
+def violated(spec: TuningStudySpec, result: TrialResult) -> list[str]:
+    """Return which constraints a result violates, and by what values; in words."""
+    said = []
+    for constraint in spec.objective.constraints or ():
+        value = result.measured(constraint.metric, constraint.at or spec.objective.at)
+        if value is not None and not constraint.holds(value):
+            limits = [f"at least {constraint.min:g}"] if constraint.min is not None else []
+            limits += [f"at most {constraint.max:g}"] if constraint.max is not None else []
+            said.append(f"{constraint.metric} is {value:.6g} and must be {' and '.join(limits)}")
+    return said
+
+
+def _further(spec: TuningStudySpec, known: Mapping[str, MetricValues]) -> list[MetricValue]:
+    """Return the metrics that the study needs beside its objective, those that were not measured left out."""
+    found = []
+    for metric, at in spec.measurements:
+        values = known.get(metric, MetricValues())
+        value = {
+            ObjectiveAt.BEST: values.best,
+            ObjectiveAt.LAST: values.last,
+            ObjectiveAt.LATE_MEDIAN: values.late_median,
+        }[at]
+        if value is not None:
+            found.append(MetricValue.model_validate({"metric": metric, "at": at, **measured(value)}))
+    return found
+
+
+def _violations(spec: TuningStudySpec, metrics: Sequence[MetricValue]) -> list[str]:
+    known = {(m.metric, m.at): m.number for m in metrics}
+    constraints = [(c, known.get((c.metric, c.at or spec.objective.at))) for c in spec.objective.constraints or ()]
+    return [c.metric for c, value in constraints if value is not None and not c.holds(value)]
 
 
 def _text(data: object) -> str:

@@ -1,26 +1,21 @@
 """The study's status: counts, the best trials, the clock and the conditions."""
 
-import heapq
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from statistics import fmean, stdev
 
 from tuning_operator.api.base import Condition
-from tuning_operator.api.hyperparameters import Role
 from tuning_operator.api.study_status import (
-    TOP_TRIALS,
-    ParameterAssignment,
     PreviousEvidence,
     StudyDuration,
     TrialCounts,
-    TrialSummary,
     TuningStudyStatus,
 )
-from tuning_operator.api.trial import ResultSource, TrialPurpose, TrialState
+from tuning_operator.api.trial import TrialPurpose, TrialState
 from tuning_operator.study import budget, lint, starting
 from tuning_operator.study.answers import answers
+from tuning_operator.study.best import best_trials, complete_points, pareto_front, violates
 from tuning_operator.study.budget import Outcome, OutcomeKind
 from tuning_operator.study.conditions import condition, find, merged
 from tuning_operator.study.evidence import previous_evidence
@@ -32,8 +27,6 @@ PROGRESSING = "Progressing"
 SUSPENDED = "Suspended"
 SUCCEEDED = "Succeeded"
 FAILED = "Failed"
-MAX_PARAMETER_BYTES = 32_768
-"""For names and values of all summaries together: a status stays below 64 KiB."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +53,8 @@ def study_status(snapshot: Snapshot, trials: Sequence[TrialView], findings: Find
     counts = counted(trials)
     over = findings.outcome is not None
     said = answers(snapshot, findings.outcome, findings.used)
-    top = best_trials(snapshot, trials, over)
+    points = complete_points(snapshot.study.spec, trials, over)
+    top = best_trials(snapshot.study.spec, points)
     done = sum(budget.counts(trial.spec, trial.status) for trial in trials)
     before = study.status.completion_time
     return TuningStudyStatus(
@@ -70,6 +64,7 @@ def study_status(snapshot: Snapshot, trials: Sequence[TrialView], findings: Find
         trials=counts,
         best=top[0] if top else None,
         top=top,
+        pareto_front=pareto_front(snapshot.study.spec, points),
         evidence=_evidence(snapshot, findings),
         start_time=findings.start_time,
         completion_time=(before or snapshot.now.replace(microsecond=0)) if over else None,
@@ -93,11 +88,12 @@ def counted(trials: Iterable[TrialView]) -> TrialCounts:
     """Count the trials by state."""
     states: Counter[TrialState] = Counter()
     purposes: Counter[TrialPurpose] = Counter()
-    retries = stopped_early = 0
+    retries = stopped_early = violating = 0
     for trial in trials:
         states[trial.status.state] += 1
         purposes[trial.spec.purpose] += 1
         retries += trial.status.infrastructure_retries
+        violating += trial.status.state is TrialState.SUCCEEDED and violates(trial)
         stopped_early += trial.status.state is TrialState.STOPPED and trial.status.stop is not None
     return TrialCounts(
         total=states.total(),
@@ -107,82 +103,13 @@ def counted(trials: Iterable[TrialView]) -> TrialCounts:
         paused=states[TrialState.PAUSED],
         succeeded=states[TrialState.SUCCEEDED],
         infeasible=states[TrialState.INFEASIBLE],
+        violating=violating,
         failed=states[TrialState.FAILED],
         stopped=states[TrialState.STOPPED],
         stopped_early=stopped_early,
         infrastructure_retries=retries,
         retrains=purposes[TrialPurpose.RETRAIN],
         probes=purposes[TrialPurpose.INSTABILITY_PROBE] + purposes[TrialPurpose.HIDDEN_INSTABILITY_PROBE],
-    )
-
-
-def best_trials(snapshot: Snapshot, trials: Iterable[TrialView], over: bool) -> list[TrialSummary]:
-    """Return the ten best points, best first, the earlier of equals before the later.
-
-    Args:
-        snapshot: the world.
-        trials: as they stand after this decision.
-        over: whether the study is over, so that no replicates come any more.
-    """
-    spec = snapshot.study.spec
-    sign = spec.objective.direction.sign
-    searched = {h.name for h in spec.hyperparameters if h.role is not Role.FIXED}
-    replicates = spec.search.replicates
-    points: defaultdict[tuple[int, int], list[TrialView]] = defaultdict(list)
-    for trial in trials:
-        if trial.spec.purpose.is_search:
-            points[trial.spec.arm, trial.spec.position // replicates].append(trial)
-    scored = [
-        (sign * fmean(values), of_point[0].spec.index, of_point)
-        for of_point in points.values()
-        if (values := _values(of_point)) and (over or len(of_point) == replicates)
-    ]
-    best = heapq.nsmallest(TOP_TRIALS, scored, key=lambda entry: entry[:2])
-    return list(_within_limits([_summary(of_point, searched, replicates) for _, _, of_point in best]))
-
-
-def _values(of_point: Sequence[TrialView]) -> list[float]:
-    """Return the objectives of a point's trials; none while one is under way, or where one had no good end.
-
-    The mean of those that a rule let through, or that did not diverge, would be the mean of the lucky ones.
-    """
-    states = {trial.status.state for trial in of_point}
-    cut_short = any(trial.status.stop is not None for trial in of_point)
-    if TrialState.INFEASIBLE in states or cut_short or not all(state.is_finished for state in states):
-        return []
-    results = [trial.status.result for trial in of_point if trial.status.state is TrialState.SUCCEEDED]
-    return [result.value for result in results if result is not None and result.value is not None]
-
-
-def _within_limits(summaries: Sequence[TrialSummary]) -> Iterator[TrialSummary]:
-    """Leave out the parameters of the last ones where all of them would make the status too large to write.
-
-    The best trial, which stands in the status twice, always has its own.
-    """
-    room = MAX_PARAMETER_BYTES
-    for place, summary in enumerate(summaries):
-        size = sum(len(f"{a.name}{a.value}".encode()) for a in summary.parameters)
-        room -= size if place else 2 * size
-        yield summary if place == 0 or room >= 0 else summary.model_copy(update={"parameters": []})
-
-
-def _summary(of_point: Sequence[TrialView], searched: set[str], replicates: int) -> TrialSummary:
-    ordered = sorted(of_point, key=lambda trial: trial.spec.position)
-    measured = [trial for trial in ordered if trial.status.state is TrialState.SUCCEEDED]
-    results = [trial.status.result for trial in measured if trial.status.result is not None]
-    values = _values(of_point)
-    is_exact = all(result.source is ResultSource.RECORD for result in results)
-    return TrialSummary(
-        trial=ordered[0].name,
-        value=fmean(values),
-        replicates=len(values) if replicates > 1 else None,
-        deviation=stdev(values) if replicates > 1 and len(values) > 1 else None,
-        display=f"{fmean(values):.6g}",
-        step=results[0].step if replicates == 1 else None,
-        source=(ResultSource.RECORD if is_exact else ResultSource.PROMETHEUS).value,
-        parameters=[
-            ParameterAssignment(name=a.name, value=a.value) for a in ordered[0].spec.assignments if a.name in searched
-        ],
     )
 
 

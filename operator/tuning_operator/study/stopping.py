@@ -106,7 +106,10 @@ def curves_by_arm(snapshot: Snapshot) -> Mapping[int, list[Curve]]:
         if not trial.spec.purpose.is_search:
             continue  # A retrain is to end as the others did, and a probe is meant to go wrong.
         # A rule that compares nothing needs no curve of what has ended: of ten thousand trials, a few run.
-        if compares or not trial.status.state.is_finished:
+        ended = trial.status.state.is_finished
+        # Nor is a trial measured by one that violates a constraint: it could never be the best.
+        counts = compares and not (trial.status.result is not None and trial.status.result.violations)
+        if counts or not ended:
             found[trial.spec.arm].append(_curve(snapshot, trial))
     return found
 

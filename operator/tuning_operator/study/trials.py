@@ -1,5 +1,6 @@
 """One trial: what its status should be and what is to be done for it, from its Job, its pods and its curve."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -176,17 +177,17 @@ def _so_far(snapshot: Snapshot, trial: TrialView, pods: Sequence[PodView]) -> Tr
 
     None: nothing is known that is newer than its status.
     """
-    objective = snapshot.study.spec.objective
+    spec = snapshot.study.spec
     for pod in reversed(pods):
         record = record_of(snapshot.study, trial, pod) if pod.exit_code is not None else None
         if record is not None:
-            return results.from_record(record, objective)
+            return results.from_record(record, spec)
     before = trial.status.result
     samples = results.so_far(before, snapshot.metrics.curves.get(trial.name, ()))
     known = results.written_points(before)
     if not samples or (known and known[-1].step >= (samples[-1].step or 0)):
         return None
-    return results.from_samples(samples, objective, snapshot.now)
+    return results.from_samples(samples, spec, snapshot.now)
 
 
 def _observed(
@@ -242,17 +243,36 @@ def _progress(snapshot: Snapshot, trial: TrialView) -> TrialProgress | None:
 def _ended(snapshot: Snapshot, trial: TrialView, job: JobView, ending: Ending, halt: Halt | None) -> TrialStep:
     match ending.kind:
         case EndingKind.RESULT | EndingKind.INFEASIBLE:
-            result = (
-                None if ending.record is None else results.from_record(ending.record, snapshot.study.spec.objective)
-            )
-            state = TrialState.SUCCEEDED if ending.kind is EndingKind.RESULT else TrialState.INFEASIBLE
-            return _finished(snapshot, trial, job, state, ending, result)
+            result = None if ending.record is None else results.from_record(ending.record, snapshot.study.spec)
+            if ending.kind is EndingKind.RESULT and result is not None:
+                return _with_result(snapshot, trial, job, ending, result)
+            return _finished(snapshot, trial, job, TrialState.INFEASIBLE, ending, result)
         case EndingKind.FAILED:
             return _finished(snapshot, trial, job, TrialState.FAILED, ending, None)
         case EndingKind.LOST:
             return _attempt_over(snapshot, trial, halt, ending, job)
         case EndingKind.UNRECORDED:
             return _unrecorded(snapshot, trial, job, ending)
+
+
+def _with_result(snapshot: Snapshot, trial: TrialView, job: JobView, ending: Ending, result: TrialResult) -> TrialStep:
+    """The trial has its objective: what else the study needs decides what that is worth."""
+    spec = snapshot.study.spec
+    missing = results.missing_measurements(spec, result)
+    if missing:
+        # Never a silent pass: nobody knows whether it keeps to its constraints.
+        message = f"{ending.message}, but the study needs {', '.join(missing)} too, which the container did not report"
+        verdict = replace(ending, reason="MetricMissing", message=message)
+        return _finished(snapshot, trial, job, TrialState.FAILED, verdict, None)
+    second = spec.second_objective
+    if second is not None and not math.isfinite(result.measured(second.metric, spec.objective.at) or 0.0):
+        message = f"{ending.message}, but the second objective {second.metric} is not finite"
+        verdict = replace(ending, reason="NonFiniteObjective", message=message)
+        return _finished(snapshot, trial, job, TrialState.INFEASIBLE, verdict, result)
+    if result.violations:
+        message = f"{ending.message}, but {'; '.join(results.violated(spec, result))}"
+        ending = replace(ending, reason="ConstraintViolated", message=message)
+    return _finished(snapshot, trial, job, TrialState.SUCCEEDED, ending, result)
 
 
 def _finished(
@@ -359,13 +379,13 @@ def _unrecorded(snapshot: Snapshot, trial: TrialView, job: JobView, ending: Endi
     if not any(sample.attempt == trial.status.attempt for sample in samples or ()):
         # What an earlier attempt had reached when it was lost is not where this one ended.
         return _result_lost(snapshot, trial, job, ending)
-    result = results.from_samples(samples or (), snapshot.study.spec.objective, ended)
+    result = results.from_samples(samples or (), snapshot.study.spec, ended)
     if result.value is None:
         verdict = replace(ending, reason="NonFiniteObjective", message=f"the objective was {result.non_finite}")
         return _finished(snapshot, trial, job, TrialState.INFEASIBLE, verdict, result)
     message = f"{result.value:.6g}, scraped {result.sample_age_seconds:.1f} s before the end"
     verdict = replace(ending, reason="Completed", message=message)
-    return _finished(snapshot, trial, job, TrialState.SUCCEEDED, verdict, result)
+    return _with_result(snapshot, trial, job, verdict, result)
 
 
 def _result_lost(snapshot: Snapshot, trial: TrialView, job: JobView, ending: Ending) -> TrialStep:

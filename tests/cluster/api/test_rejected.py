@@ -265,6 +265,37 @@ DESIGNS = {
     ),
 }
 
+TWO_OBJECTIVES = {
+    "a constraint without a limit": (
+        a_study(objective={"constraints": [{"metric": "latency"}]}),
+        "spec.objective.constraints[0]: Required value: a constraint needs max, min or both: what the metric must not "
+        "be above or below",
+    ),
+    "limits that exclude each other": (
+        a_study(objective={"constraints": [{"metric": "latency", "min": 2.0, "max": 1.0}]}),
+        f"spec.objective.constraints[0].min: {INVALID}: min must not be larger than max, or no trial can keep to the "
+        "constraint",
+    ),
+    "a constraint on the objective": (
+        a_study(objective={"constraints": [{"metric": "validation_loss", "max": 1.0}]}),
+        f"spec.objective.constraints: {INVALID}: a constraint is about another metric than the objective: remove it, "
+        "or make that metric the objective",
+    ),
+    "two constraints on one metric": (
+        a_study(objective={"constraints": [{"metric": "latency", "max": 1.0}, {"metric": "latency", "min": 0.5}]}),
+        'spec.objective.constraints[1]: Duplicate value: {"metric":"latency"}',
+    ),
+    "the objective a second time": (
+        a_study(secondObjective={"metric": "validation_loss"}),
+        f"spec.secondObjective.metric: {INVALID}: secondObjective.metric must be another one than objective.metric",
+    ),
+    "two objectives compared by one": (
+        a_study(secondObjective={"metric": "latency"}, stopping={"rule": "Median"}),
+        f"spec.stopping.rule: {INVALID}: rules Median and SuccessiveHalving compare trials by the objective alone: "
+        "with a secondObjective use DivergedOnly or None",
+    ),
+}
+
 SEARCHES = {
     "a list without points": (
         a_study(search={"algorithm": "List"}),
@@ -288,11 +319,6 @@ SEARCHES = {
         a_study(search={"switchTo": {"algorithm": "Bayesian", "afterTrials": 8}}),
         f"spec.search.switchTo.afterTrials: {INVALID}: switchTo.afterTrials must be smaller than budget.maxTrials, "
         "or the switch never comes",
-    ),
-    "evidence for nobody": (
-        a_study(previousStudies=["digits-before"]),
-        f"spec.previousStudies: {INVALID}: previousStudies teach the model of algorithm Bayesian: use it, "
-        "or go over to it by search.switchTo",
     ),
     "a point of numbers": (
         a_study(search={"points": [{"learning_rate": 0.1}]}),
@@ -354,7 +380,7 @@ BUDGETS = {
     ),
 }
 
-REJECTED = RANGES | DOMAINS | TEXTS | CONDITIONS | DESIGNS | SEARCHES | STOPPINGS | BUDGETS
+REJECTED = RANGES | DOMAINS | TEXTS | CONDITIONS | DESIGNS | SEARCHES | STOPPINGS | TWO_OBJECTIVES | BUDGETS
 
 
 @pytest.mark.parametrize(("study", "answer"), REJECTED.values(), ids=REJECTED.keys())
@@ -428,6 +454,11 @@ CHANGES = {
         {"objective": {"metric": "accuracy"}},
         "spec.objective: Forbidden: objective cannot be changed, since trials of different objectives are not "
         "comparable: create another study",
+    ),
+    "a second objective that comes later": (
+        {"secondObjective": {"metric": "latency"}},
+        "spec.secondObjective: Forbidden: secondObjective cannot be changed, since trials of different objectives are "
+        "not comparable: create another study",
     ),
     "fewer trials than were started": (
         {"budget": {"maxTrials": 4}},

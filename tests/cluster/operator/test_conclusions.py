@@ -77,9 +77,8 @@ def test_who_waits_for_a_study_s_end_finds_its_conclusion_and_the_study_that_sho
     assert told["SearchSpaceAdequate"] == ("False", "Expand")
     proposal = status["nextStudy"]
     assert proposal["applied"] is False
-    assert "created" in lab.plane.kubectl(
-        "create", "--dry-run=server", "--filename=-", f"--namespace={lab.namespace}", input=json.dumps(proposal["manifest"])
-    ).stdout  # fmt: skip
+    create = ("create", "--dry-run=server", "--filename=-", f"--namespace={lab.namespace}")
+    assert "created" in lab.plane.kubectl(*create, input=json.dumps(proposal["manifest"])).stdout
     described = lab.until("its events", lambda: _with(lab.kubectl("describe", "study", "digits"), "NextStudyProposed"))
     assert "ConclusionBlocked" in described
     assert "Blocked" in lab.kubectl("get", "study", "digits", "--output=wide")

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.support.views import a_study
+from tests.support.views import a_study, a_trial
 from tuning_operator.clients.curves import CurveReader
 from tuning_operator.clients.errors import PrometheusError
 from tuning_operator.clients.prometheus import Curves, Target
@@ -20,6 +20,7 @@ class StandIn:
     def __init__(self) -> None:
         self.curves: Curves = {}
         self.asked: list[list[str]] = []
+        self.metrics: list[tuple[str, ...]] = []
         self.down = False
         self.too_large: set[str] = set()
 
@@ -36,6 +37,7 @@ class StandIn:
 
     async def whole(self, target: Target, trials: Iterable[str], since: datetime, now: datetime) -> Curves:
         self.asked.append(sorted(trials))
+        self.metrics.append(target.metrics)
         if target.study_uid in self.too_large:
             raise PrometheusError("query processing would load too many samples into memory")
         return {trial: self.curves[trial] for trial in self.asked[-1]}
@@ -120,3 +122,18 @@ async def test_scrapes_that_saw_nothing_new_are_not_kept() -> None:
     again = replace(second, time=second.time + timedelta(seconds=0.5))
     prometheus.curves = {"trial": (second, again)}
     assert (await polled(reader, study)).curves["trial"] == (first, second)
+
+
+async def test_only_of_a_trial_that_ended_are_further_metrics_read() -> None:
+    prometheus = StandIn()
+    objective = {"metric": "train_loss", "constraints": [{"metric": "latency", "max": 10}]}
+    reader, study = CurveReader(prometheus, INTERVAL), a_study(objective=objective)  # type: ignore[arg-type]
+    trial = a_trial()
+    prometheus.curves = {trial.name: scrapes(2)}
+    await polled(reader, study)
+    await reader.whole(study, trial)
+    running, ended = prometheus.metrics
+    assert running == ()
+    assert ended[0] == "latency"
+    assert "grad_norm" in ended
+    assert "train_loss" not in ended  # the objective itself

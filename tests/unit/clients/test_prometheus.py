@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,26 @@ def test_a_series_from_another_namespace_is_somebody_elses() -> None:
 
 def test_a_metric_that_nobody_asked_for_is_dropped() -> None:
     assert curve(a_row("something_else", (10, "0.1"))) == []
+
+
+def test_further_metrics_of_a_scrape_stand_beside_its_objective() -> None:
+    rows = [
+        a_row(TRIAL_STEP, (10, "1"), (20, "2")),
+        a_row(TRIAL_OBJECTIVE, (10, "0.9"), (20, "0.8")),
+        a_row("tuning_trial_latency", (10, "3"), (15, "4"), (20, "+Inf")),
+        a_row("tuning_trial_unasked", (10, "5")),
+        a_row("tuning_trial_train_loss", (20, "0.7"), instance="another pod"),
+    ]
+    target = replace(TARGET, metrics=("latency", "train_loss"))
+    found = paired(rows, [target])["uid-1"]["t0"]
+    assert [dict(sample.metrics) for sample in found] == [{"latency": 3.0}, {"latency": math.inf}]
+    assert [dict(sample.metrics) for sample in paired(rows, [TARGET])["uid-1"]["t0"]] == [{}, {}]
+
+
+def test_an_objective_that_is_a_further_metric_as_well_is_both() -> None:
+    target = Target("ours", "uid-1", "tuning_trial_latency", ("latency",))
+    (sample,) = paired([a_row("tuning_trial_latency", (10, "3"))], [target])["uid-1"]["t0"]
+    assert (sample.value, dict(sample.metrics)) == (3.0, {"latency": 3.0})
 
 
 def test_attempts_follow_each_other_in_time_and_do_not_mix() -> None:

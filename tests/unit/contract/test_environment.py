@@ -1,5 +1,7 @@
 """What the operator writes into a container's environment, the container reads back; nothing else gets through."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,6 +36,20 @@ TRIAL = TrialEnvironment(
 
 def test_there_and_back() -> None:
     assert TrialEnvironment.from_env(TRIAL.to_env()) == TRIAL
+
+
+def test_the_metrics_that_a_study_needs_stand_in_one_variable_and_only_where_there_are_some() -> None:
+    trial = replace(TRIAL, metrics=("latency", "size"))
+    assert trial.to_env()["TUNING_METRICS"] == "latency,size"
+    assert TrialEnvironment.from_env(trial.to_env()) == trial
+    assert "TUNING_METRICS" not in TRIAL.to_env()
+
+
+def test_a_container_hears_why_it_runs_where_it_is_no_point_of_the_search() -> None:
+    trial = replace(TRIAL, purpose="BatchSizeProbe")
+    assert trial.to_env()["TUNING_PURPOSE"] == "BatchSizeProbe"
+    assert TrialEnvironment.from_env(trial.to_env()) == trial
+    assert "TUNING_PURPOSE" not in TRIAL.to_env()
 
 
 @given(parameters=st.dictionaries(st.text(max_size=30), VALUES, max_size=8), seed=st.integers(0, 2**31 - 1))
@@ -84,7 +100,7 @@ def test_the_json_holds_only_numbers_that_json_has() -> None:
         parameters_json({"learning_rate": float("nan")})
 
 
-@pytest.mark.parametrize("name", sorted(set(TRIAL.to_env()) - {"TUNING_CHECKPOINT_DIR", "TUNING_PURPOSE"}))
+@pytest.mark.parametrize("name", sorted(set(TRIAL.to_env()) - {"TUNING_CHECKPOINT_DIR"}))
 def test_every_variable_but_the_checkpoints_is_needed_and_named_where_it_lacks(name: str) -> None:
     env = TRIAL.to_env()
     del env[name]

@@ -94,3 +94,13 @@ def test_one_missing_value_at_the_end_can_be_forgiven_and_an_infinity_cannot() -
     assert not is_gone(as_series([1, 1, NAN]), may_miss=1)
     assert is_gone(as_series([1, NAN, NAN, NAN]), may_miss=1)
     assert is_gone(as_series([1, 1, INF]), may_miss=1)
+
+
+@pytest.mark.parametrize("points", [10, 20, 50])
+def test_the_bend_of_a_short_smooth_curve_is_hardly_any_noise(points: int) -> None:
+    fraction = np.arange(1, points + 1) / points
+    assert late_deviation(0.2 + 0.7 * np.exp(-fraction / 0.4)) < 0.005
+
+
+def test_a_single_jump_is_no_noise() -> None:
+    assert deviation(as_series([1.0] * 10 + [5.0] * 10)) == 0

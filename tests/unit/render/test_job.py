@@ -7,7 +7,7 @@ import pytest
 from tests.support.views import UID, a_study, a_trial
 from tuning_contract.environment import TrialEnvironment
 from tuning_operator.api import names
-from tuning_operator.render.job import GRACE_SECONDS, container_name, job
+from tuning_operator.render.job import GRACE_SECONDS, container_name, environment, job
 from tuning_operator.study.snapshot import StudyView
 
 Manifest = dict[str, Any]
@@ -292,3 +292,10 @@ def test_null_is_as_good_as_absent() -> None:
     fields = dict.fromkeys(("env", "ports", "volumeMounts", "securityContext"))
     nulls = with_pod(fields, volumes=None, securityContext=None, initContainers=None)
     assert pod_of(nulls) == pod_of(with_pod())
+
+
+def test_the_container_is_told_which_further_metrics_the_study_needs() -> None:
+    constraints = [{"metric": "latency", "max": 10.0}, {"metric": "size", "max": 1.0, "at": "Last"}]
+    study = a_study(objective={"constraints": constraints}, secondObjective={"metric": "latency"})
+    assert environment(study, a_trial(), 0, "/dev/termination-log").metrics == ("latency", "size")
+    assert environment(a_study(), a_trial(), 0, "/dev/termination-log").metrics == ()

@@ -145,3 +145,38 @@ def test_another_objective_teaches_nothing(objective: dict[str, str]) -> None:
 def test_a_study_that_is_not_there_is_named() -> None:
     found = previous_evidence(a_snapshot(previous=(PreviousStudy("gone"),)))
     assert (found.summary[0].trials, found.summary[0].note) == (0, "there is no study of this name in the namespace")
+
+
+def of_metrics(**values: float) -> list[dict[str, Any]]:
+    return [{"metric": name, "at": "Best", "value": value} for name, value in values.items()]
+
+
+LIMITED: dict[str, Any] = {
+    "objective": {"constraints": [{"metric": "latency", "max": 10.0}, {"metric": "size", "min": 1.0}]}
+}
+
+
+def test_a_constraint_s_metric_and_the_second_objective_are_seen_beside_the_loss() -> None:
+    result = a_result(0.5, metrics=of_metrics(latency=12.0, accuracy=0.75), violations=["latency"])
+    spec = a_spec(**LIMITED, secondObjective={"metric": "accuracy", "direction": "Maximize"})
+    (found,) = observations_of(spec, [a_trial(state="Succeeded", result=result)])
+    assert (found.loss, found.second_loss, found.constrained) == (0.5, -0.75, (12.0, None))
+    assert not found.infeasible
+
+
+@pytest.mark.parametrize("state", ["Running", "Infeasible", "Failed"])
+def test_of_a_trial_without_a_result_nothing_further_is_known(state: str) -> None:
+    result = a_result(0.5, metrics=of_metrics(latency=12.0))
+    spec = a_spec(**LIMITED, secondObjective={"metric": "latency"})
+    (found,) = observations_of(spec, [a_trial(state=state, result=result)])
+    assert (found.second_loss, found.constrained) == (None, (None, None))
+
+
+def test_an_earlier_study_s_trials_are_held_to_this_study_s_constraints() -> None:
+    result = a_result(0.5, metrics=of_metrics(latency=12.0))
+    trial = at(a_trial(state="Succeeded", result=result), learning_rate="0.1")
+    trial = replace(trial, spec=trial.spec.model_copy(update={"parameters": '{"learning_rate":0.1}'}))
+    before = a_study(secondObjective={"metric": "latency"})
+    study = a_study(**LIMITED, search={"algorithm": "Bayesian"}, previousStudies=["before"])
+    found = previous_evidence(a_snapshot(study, previous=(PreviousStudy("before", before, (trial,)),)))
+    assert [(o.loss, o.second_loss, o.constrained) for o in found.observations] == [(0.5, None, (12.0, None))]

@@ -1,24 +1,37 @@
 """A trial's result, from its record or from what was scraped."""
 
+import json
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.views import a_record, a_spec, a_trial, after, samples
-from tuning_contract.record import FinalRecord
-from tuning_operator.api.study import Objective
+from tuning_contract.curve import Curve, MetricValues, Point, Row
+from tuning_contract.diagnostics import CURVE_METRICS, Diagnostics
+from tuning_contract.record import FinalRecord, RecordStatus
+from tuning_operator.api.study import ObjectiveAt, TuningStudySpec
 from tuning_operator.api.trial import TrialResult
-from tuning_operator.study.results import MAX_CURVE, evaluations, from_record, from_samples, written_points
+from tuning_operator.study.results import (
+    MAX_CURVE,
+    evaluations,
+    from_record,
+    from_samples,
+    missing_measurements,
+    violated,
+    written_curve,
+    written_points,
+)
 from tuning_operator.study.snapshot import Sample
 
 NAN, INF = math.nan, math.inf
 TRIAL = a_trial()
 
 
-def objective(at: str = "Best", direction: str = "Minimize") -> Objective:
-    return a_spec(objective={"at": at, "direction": direction}).objective
+def objective(at: str = "Best", direction: str = "Minimize") -> TuningStudySpec:
+    return a_spec(objective={"at": at, "direction": direction})
 
 
 def recorded(values: list[float], at: str = "Best", direction: str = "Minimize") -> TrialResult:
@@ -152,3 +165,109 @@ def test_a_record_s_curve_is_kept() -> None:
         recorded([0.9, NAN, 0.5]).curve
         == '{"columns":["step","validation_loss"],"rows":[[10,0.9],[20,"NaN"],[30,0.5]]}'
     )
+
+
+LIMITED = a_spec(
+    objective={
+        "constraints": [
+            {"metric": "latency", "max": 10.0},
+            {"metric": "accuracy", "min": 0.5, "max": 0.9, "at": "Last"},
+        ]
+    },
+    secondObjective={"metric": "latency"},
+)
+
+
+def with_metrics(spec: TuningStudySpec = LIMITED, **metrics: MetricValues) -> TrialResult:
+    record = FinalRecord.decode(a_record(TRIAL, [0.9, 0.5, 0.6], metrics=metrics))
+    return from_record(record, spec)
+
+
+@pytest.mark.parametrize(
+    ("latency", "accuracy", "violations"),
+    [
+        (MetricValues(10.0, 99.0, 99.0), MetricValues(0.1, 0.5, 0.1), []),
+        (MetricValues(10.1, 1.0, 1.0), MetricValues(0.6, 0.6, 0.6), ["latency"]),
+        (MetricValues(NAN, 1.0, 1.0), MetricValues(0.6, 0.95, 0.6), ["latency", "accuracy"]),
+        (MetricValues(-INF, 1.0, 1.0), MetricValues(0.6, 0.4, 0.6), ["accuracy"]),
+        (MetricValues(INF, 1.0, 1.0), MetricValues(0.6, NAN, 0.6), ["latency", "accuracy"]),
+    ],
+)
+def test_a_constraint_is_about_the_evaluation_that_it_names(
+    latency: MetricValues, accuracy: MetricValues, violations: list[str]
+) -> None:
+    result = with_metrics(latency=latency, accuracy=accuracy)
+    assert result.violations == violations
+    assert repr(result.measured("latency", ObjectiveAt.BEST)) == repr(latency.best)
+    assert repr(result.measured("accuracy", ObjectiveAt.LAST)) == repr(accuracy.last)
+    assert missing_measurements(LIMITED, result) == []
+
+
+def test_a_metric_that_was_not_measured_where_it_counts_is_missing_and_violates_nothing() -> None:
+    result = with_metrics(latency=MetricValues(None, 1.0, 1.0))
+    assert (result.metrics, result.violations) == ([], [])
+    assert missing_measurements(LIMITED, result) == ["latency (at Best)", "accuracy (at Last)"]
+
+
+def test_what_a_violation_is_stands_there_in_words() -> None:
+    result = with_metrics(latency=MetricValues(12.5, 1.0, 1.0), accuracy=MetricValues(0.1, 0.95, 0.1))
+    assert violated(LIMITED, result) == [
+        "latency is 12.5 and must be at most 10",
+        "accuracy is 0.95 and must be at least 0.5 and at most 0.9",
+    ]
+
+
+def test_scraped_metrics_count_at_the_same_evaluations() -> None:
+    found = [
+        replace(sample, metrics={"latency": latency, "accuracy": 0.6, "train_loss": 1.0})
+        for sample, latency in zip(samples(0.9, 0.5, 0.6), (1.0, 12.0, 3.0), strict=True)
+    ]
+    result = from_samples(found, LIMITED, after(1000))
+    assert result.measured("latency", ObjectiveAt.BEST) == 12.0
+    assert result.violations == ["latency"]
+    assert written_curve(result).metrics == ("validation_loss", "accuracy", "latency", "train_loss")
+
+
+def test_a_scrape_that_missed_the_step_leaves_the_curve_readable() -> None:
+    found = (*samples(0.9), *samples(0.8, first_step=None, start=15), *samples(0.5, first_step=20, start=30))
+    points = written_points(scraped(found))
+    assert (points[0].value, points[-1].value) == (0.9, 0.5)
+
+
+@pytest.mark.parametrize("curve", ["[[10, 0.5]]", "no JSON", '{"columns": ["step"], "rows": [[1]]}'])
+def test_a_curve_that_cannot_be_read_is_none(curve: str) -> None:
+    result = TrialResult.model_validate({"source": "Record", "value": 0.5, "curve": curve, "diagnostics": "{"})
+    assert written_points(result) == []
+
+
+def test_the_largest_result_keeps_a_status_below_eight_kibibytes() -> None:
+    spec = a_spec(
+        objective={"constraints": [{"metric": "m" * 62 + str(n), "max": 1.2345678901234567e-100} for n in range(4)]},
+        secondObjective={"metric": "s" * 63},
+    )
+    value = -1.2345678901234567e-100
+    names = (spec.objective.metric, *spec.further_metrics, *CURVE_METRICS)
+    record = FinalRecord(
+        study_uid="u" * 36,
+        trial="t" * 63,
+        attempt=0,
+        parameters_hash="0" * 64,
+        status=RecordStatus.COMPLETED,
+        best=Point(2**53, value),
+        last=Point(2**53, value),
+        late_median=value,
+        metrics={name: MetricValues(value, value, value) for name in spec.further_metrics},
+        curve=Curve(names, tuple(Row(10**12 + i, (value,) * len(names)) for i in range(500))),
+        diagnostics=Diagnostics(dense_loss=(value,) * 500),
+    )
+    result = from_record(FinalRecord.decode(record.encode()), spec)
+    assert result.diagnostics is not None
+    assert len(written_curve(result)) > 1
+    assert len(json.dumps(result.to_json())) < 8192 - 2048  # the rest of a status, its message first of all
+
+
+def test_diagnostics_are_written_as_they_were_recorded() -> None:
+    diagnostics = Diagnostics(dataset_size=300, dense_loss=(2.5, INF))
+    result = from_record(FinalRecord.decode(a_record(TRIAL, diagnostics=diagnostics)), a_spec())
+    assert json.loads(result.diagnostics or "") == diagnostics.to_json()
+    assert recorded([0.5]).diagnostics is None

@@ -10,10 +10,11 @@ from tests.support.builders import a_choice
 from tests.support.views import NOW, a_result, a_snapshot, a_study, a_trial, after, seconds
 from tuning_operator.api.study_status import ParameterAssignment, StudyDuration, TuningStudyStatus
 from tuning_operator.api.trial import StopRecord
+from tuning_operator.study.best import best_trials, complete_points
 from tuning_operator.study.budget import Outcome, OutcomeKind
 from tuning_operator.study.snapshot import StudyView, TrialView
 from tuning_operator.study.starting import Obstacle
-from tuning_operator.study.status import Findings, best_trials, counted, study_status
+from tuning_operator.study.status import Findings, counted, study_status
 
 SUCCEEDED = Outcome(OutcomeKind.SUCCEEDED, "MaxTrialsReached", "The budget is used.")
 FAILED = Outcome(OutcomeKind.FAILED, "MaxFailedTrialsExceeded", "4 trials failed.")
@@ -44,6 +45,7 @@ def test_trials_are_counted_by_state() -> None:
         "paused": 1,
         "succeeded": 1,
         "infeasible": 1,
+        "violating": 0,
         "failed": 1,
         "stopped": 1,
         "stopped_early": 0,
@@ -58,7 +60,9 @@ def test_the_best_come_first_and_of_equals_the_earlier(direction: str, order: li
     trials = [with_value(i, value) for i, value in enumerate([0.5, 0.9, 0.1, 0.5])]
     trials += [a_trial(4, state="Infeasible", result=a_result(0.0)), with_value(5, None), a_trial(6, state="Running")]
     study = a_study(objective={"direction": direction})
-    assert [s.trial for s in best_trials(a_snapshot(study), trials, over=False)] == [trials[i].name for i in order]
+    assert [s.trial for s in best_trials(study.spec, complete_points(study.spec, trials, over=False))] == [
+        trials[i].name for i in order
+    ]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +93,7 @@ def test_replicates_are_one_point_with_a_mean_and_a_deviation(
             ended = a_trial(place, state=states.get(letter, "Stopped"), stop=stop)
             found.append(with_value(place, float(letter)) if letter.isdigit() else ended)
     study = a_study(search={"replicates": 2})
-    best = best_trials(a_snapshot(study), reversed(found), over)
+    best = best_trials(study.spec, complete_points(study.spec, reversed(found), over))
     assert [(s.trial, s.value, s.replicates, s.deviation) for s in best] == [
         (found[index].name, value, number, deviation and pytest.approx(deviation))
         for index, value, number, deviation in expected
@@ -189,3 +193,63 @@ def test_the_clock_is_part_of_the_status() -> None:
     clock = StudyDuration(consumed_seconds=int(seconds(90).total_seconds()))
     found = status(Findings(clock=clock, start_time=NOW))
     assert (found.duration, found.start_time) == (clock, NOW)
+
+
+def measured(index: int, value: float, latency: float, **fields: Any) -> TrialView:
+    metrics = [{"metric": "latency", "at": "Best", "value": latency}]
+    return a_trial(index, state="Succeeded", result=a_result(value, metrics=metrics, **fields))
+
+
+LIMITED = a_study(objective={"constraints": [{"metric": "latency", "max": 10.0}]})
+TWO = a_study(secondObjective={"metric": "latency"})
+
+
+def test_a_trial_that_violates_a_constraint_counts_and_is_never_the_best() -> None:
+    trials = (measured(0, 0.1, 12.0, violations=["latency"]), measured(1, 0.5, 9.0), measured(2, 0.4, 9.0))
+    found = status(Findings(), LIMITED, trials)
+    assert (found.progress, found.trials.succeeded, found.trials.violating) == ("3/8", 3, 1)
+    assert [s.trial for s in found.top] == [trials[2].name, trials[1].name]
+    assert found.best == found.top[0]
+    assert status(Findings(), LIMITED, trials[:1]).best is None
+
+
+def test_a_point_of_which_one_replicate_violates_is_not_one_to_recommend() -> None:
+    study = a_study(search={"replicates": 2}, objective={"constraints": [{"metric": "latency", "max": 10.0}]})
+    trials = (measured(0, 0.1, 9.0), measured(1, 0.1, 12.0, violations=["latency"]))
+    assert status(Findings(), study, trials).top == []
+
+
+def test_the_pareto_front_has_the_trials_that_nothing_beats_in_both() -> None:
+    trials = (
+        measured(0, 0.1, 9.0),
+        measured(1, 0.5, 1.0),
+        measured(2, 0.5, 2.0),
+        measured(3, 0.3, 5.0),
+        a_trial(4, state="Running"),
+    )
+    found = status(Findings(), TWO, trials).pareto_front
+    assert [(p.trial, p.value, p.second) for p in found] == [
+        (trials[0].name, 0.1, 9.0),
+        (trials[3].name, 0.3, 5.0),
+        (trials[1].name, 0.5, 1.0),
+    ]
+    assert found[0].display == "0.1, 9"
+    maximised = a_study(secondObjective={"metric": "latency", "direction": "Maximize"})
+    assert [p.trial for p in status(Findings(), maximised, trials).pareto_front] == [trials[0].name]
+    assert status(Findings(), trials=trials).pareto_front == []
+
+
+def test_a_front_without_end_keeps_an_even_choice_and_the_status_its_size() -> None:
+    trials = tuple(measured(i, float(i), 1000.0 - i) for i in range(1000))
+    found = status(Findings(), TWO, trials)
+    assert len(found.pareto_front) == 32
+    assert [found.pareto_front[0].value, found.pareto_front[-1].value] == [0.0, 999.0]
+    assert len(found.model_dump_json()) < 32_768
+
+
+def test_a_violating_trial_is_not_on_the_front() -> None:
+    study = a_study(
+        objective={"constraints": [{"metric": "latency", "max": 10.0}]}, secondObjective={"metric": "latency"}
+    )
+    trials = (measured(0, 0.1, 12.0, violations=["latency"]), measured(1, 0.5, 9.0))
+    assert [p.trial for p in status(Findings(), study, trials).pareto_front] == [trials[1].name]

@@ -137,3 +137,20 @@ def test_when_nothing_more_comes_those_that_wait_are_stopped() -> None:
     } == {TrialState.PAUSED}
     found = directives(world([*done, *paused], {}, stopping=rule), 2, more_to_come=False)
     assert {name: d.halt and d.halt.reason for name, d in found.items()} == {t.name: "NotPromoted" for t in paused}
+
+
+def test_a_trial_that_violates_a_constraint_is_no_measure_for_others() -> None:
+    good = [ended(i, *[0.1] * 10) for i in range(6)]
+    bad = at(a_trial(6, state="Running"))
+    curves = {bad.name: samples(*[0.9] * 5)}
+    assert list(directives(world([*good, bad], curves, stopping={"rule": "Median"}), 1, True)) == [bad.name]
+    violating = [
+        replace(
+            t,
+            status=t.status.model_copy(
+                update={"result": t.status.result and t.status.result.model_copy(update={"violations": ["latency"]})}
+            ),
+        )
+        for t in good
+    ]
+    assert directives(world([*violating, bad], curves, stopping={"rule": "Median"}), 1, True) == {}

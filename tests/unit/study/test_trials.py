@@ -1,5 +1,6 @@
 """One trial's way from Pending to its end, look by look."""
 
+import math
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -20,6 +21,7 @@ from tests.support.views import (
     samples,
     seconds,
 )
+from tuning_contract.curve import MetricValues
 from tuning_contract.record import RecordStatus
 from tuning_operator.api.trial import TrialState
 from tuning_operator.study.snapshot import JobView, MetricsView, PodView, TrialView
@@ -413,3 +415,61 @@ def test_results_are_written_once() -> None:
     done = a_trial(state="Succeeded", result=a_result())
     assert step(done, halt=STOP) == TrialStep(done.status)
     assert step(done, halt=SUSPEND) == TrialStep(done.status)
+
+
+# --- constraints and a second objective ------------------------------------------------------------------------------
+
+LIMITED: dict[str, Any] = {"objective": {"constraints": [{"metric": "latency", "max": 10.0}]}}
+TRADED: dict[str, Any] = {"secondObjective": {"metric": "latency"}}
+
+
+def ended_with(latency: float | None, **spec: Any) -> TrialStep:
+    metrics = {"latency": MetricValues(latency, latency, latency)}
+    pod = a_pod(JOB, exit_code=0, termination_message=a_record(FRESH, [0.9, 0.5], metrics=metrics))
+    snapshot = a_snapshot(a_study(**spec), [FRESH], [JOB], [pod])
+    return advance(snapshot, FRESH, None)
+
+
+def test_a_trial_that_keeps_to_its_constraints_is_a_result_like_any_other() -> None:
+    assert of(ended_with(10.0, **LIMITED).status, "state", "reason") == (TrialState.SUCCEEDED, "Completed")
+
+
+def test_a_trial_that_violates_a_constraint_is_a_result_that_says_so() -> None:
+    status = ended_with(12.5, **LIMITED).status
+    assert of(status, "state", "reason") == (TrialState.SUCCEEDED, "ConstraintViolated")
+    assert status.message == "0.5 at step 20, but latency is 12.5 and must be at most 10"
+    assert status.result is not None
+    assert (status.result.value, status.result.violations) == (0.5, ["latency"])
+
+
+@pytest.mark.parametrize("spec", [LIMITED, TRADED], ids=["constraint", "second objective"])
+def test_a_metric_that_the_study_needs_and_the_trial_did_not_measure_is_a_failure_that_says_so(
+    spec: dict[str, Any],
+) -> None:
+    found = ended_with(None, **spec)
+    assert of(found.status, "state", "reason", "result") == (TrialState.FAILED, "MetricMissing", None)
+    assert "the study needs latency (at Best) too, which the container did not report" in str(found.status.message)
+    assert found.events[0].reason == "TrialFailed"
+
+
+def test_a_second_objective_that_is_not_finite_is_infeasible() -> None:
+    status = ended_with(math.inf, **TRADED).status
+    assert of(status, "state", "reason") == (TrialState.INFEASIBLE, "NonFiniteObjective")
+    assert "the second objective latency is not finite" in str(status.message)
+
+
+@pytest.mark.parametrize(
+    ("latency", "state", "reason"),
+    [
+        (9.0, TrialState.SUCCEEDED, "Completed"),
+        (12.5, TrialState.SUCCEEDED, "ConstraintViolated"),
+        (None, TrialState.FAILED, "MetricMissing"),
+    ],
+)
+def test_without_a_record_the_scraped_metrics_decide(latency: float | None, state: TrialState, reason: str) -> None:
+    metrics = {} if latency is None else {"latency": latency}
+    found = tuple(replace(sample, metrics=metrics) for sample in samples(0.9, 0.5))
+    pod = a_pod(JOB, exit_code=0)
+    view = MetricsView(whole={FRESH.name: found})
+    status = advance(a_snapshot(a_study(**LIMITED), [FRESH], [JOB], [pod], metrics=view), FRESH, None).status
+    assert of(status, "state", "reason") == (state, reason)

@@ -8,7 +8,8 @@ from tests.unit.trainer.processes import a_trial, finish, record_of, start, star
 from tuning_contract.environment import ParameterValue
 from tuning_contract.record import RecordStatus
 from tuning_trainer.__main__ import parameters_of
-from tuning_trainer.parameters import ConfigurationError, parameters_table
+from tuning_trainer.knobs import ConfigurationError
+from tuning_trainer.parameters import parameters_table
 
 BAD_CONFIGURATION = 78
 
@@ -28,7 +29,9 @@ def test_list_parameters() -> None:
     [
         ({"lr": 0.1}, "unknown parameter 'lr'"),
         ({"learning_rate": -1.0}, "learning_rate is -1.0"),
-        ({"optimizer": "lion"}, "it must be one of sgd, momentum, nesterov, adamw"),
+        ({"momentum": 0.9, "one_minus_momentum": 0.1}, "say the same thing; give one of them"),
+        ({"workload": "/absent.py"}, "there is no such Python file in this container"),
+        ({"optimizer": "lion"}, "it must be one of sgd, momentum, nesterov, rmsprop, adam"),
     ],
 )
 def test_a_trial_with_impossible_parameters(
@@ -49,6 +52,22 @@ def test_a_trial_whose_objective_is_not_measured(tmp_path: Path) -> None:
     assert code == BAD_CONFIGURATION
     assert "'accuracy' is not measured here. Known metrics: train_loss, train_error, validation_loss" in errors
     assert record_of(trial).reason == "BadConfiguration"
+
+
+def test_ones_own_workload_that_does_not_work_is_a_bad_configuration(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("import a_module_that_the_image_does_not_have")
+    trial = a_trial(tmp_path, parameters={"workload": str(tmp_path / "mine.py")})
+    code, _, errors = finish(start(trial))
+    assert code == BAD_CONFIGURATION
+    assert "mine.py cannot be imported: ModuleNotFoundError" in errors
+    assert record_of(trial).reason == "BadConfiguration"
+
+
+def test_a_constraint_s_metric_that_is_not_measured_ends_a_trial_before_it_trains(tmp_path: Path) -> None:
+    trial = a_trial(tmp_path, metrics=("validation_error", "latency"))
+    code, _, errors = finish(start(trial))
+    assert code == BAD_CONFIGURATION
+    assert "'latency' is not measured here" in errors
 
 
 def test_a_trial_does_not_take_parameters_from_arguments(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from tuning_contract.environment import ParameterValue
-from tuning_trainer.parameters import Parameters
+from tuning_trainer.parameters import SCHEDULES, Parameters
 from tuning_trainer.schedules import learning_rate_at
 
 
@@ -36,12 +36,35 @@ COSINE = [1.0, 0.961940, 0.853553, 0.691342, 0.5, 0.308658, 0.146447, 0.038060]
             [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3],
         ),
         ({"schedule": "constant", "final_learning_rate_fraction": 0.2}, [1.0] * 8),
+        ({"schedule": "step"}, [1.0, 1.0, 1.0, 0.1, 0.1, 0.1, 0.01, 0.01]),
+        ({"schedule": "step", "decay_factor": 0.5, "decay_every_steps": 2}, [1, 1, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125]),
+        ({"schedule": "step", "decay_steps": 3}, [1.0] * 6 + [0.1, 0.01]),
+        ({"schedule": "step", "warmup_steps": 2}, [1 / 3, 2 / 3, 1.0, 1.0, 0.1, 0.1, 0.01, 0.01]),
+        ({"schedule": "step", "final_learning_rate_fraction": 0.05}, [1.0, 1.0, 1.0, 0.1, 0.1, 0.1, 0.05, 0.05]),
     ],
 )
 def test_rates(changes: dict[str, ParameterValue], expected: list[float]) -> None:
     assert rates(**changes) == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+@pytest.mark.parametrize("schedule", SCHEDULES)
 def test_no_step_is_wasted_at_rate_zero(schedule: str) -> None:
     assert all(0 < rate <= 1 for rate in rates(schedule=schedule, warmup_steps=3))
+
+
+def test_a_longer_run_keeps_its_linear_decay_and_extends_the_constant_phase() -> None:
+    short = rates(schedule="linear", decay_steps=4)
+    long = rates(schedule="linear", decay_steps=4, max_steps=20)
+    assert long[-4:] == short[-4:]
+    assert long[:16] == [1.0] * 16
+
+
+def test_a_longer_run_stretches_its_cosine_decay() -> None:
+    assert rates(schedule="cosine", max_steps=16)[::2] == pytest.approx(rates(schedule="cosine"))
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_after_the_end_the_rate_stays_where_the_decay_has_led(schedule: str) -> None:
+    parameters = Parameters(schedule=schedule, max_steps=8, learning_rate=1.0, final_learning_rate_fraction=0.25)
+    end = 1.0 if schedule == "constant" else 0.25
+    assert [learning_rate_at(step, parameters) for step in (8, 9, 1000)] == pytest.approx([end] * 3)

@@ -14,17 +14,11 @@ from tuning_contract.record import FinalRecord, RecordStatus
 from tuning_trainer.checkpoint import BEST, LAST, CheckpointStore
 from tuning_trainer.endings import DivergenceError, InterruptionError, OutOfMemoryError
 from tuning_trainer.metrics import METRICS
-from tuning_trainer.model import make_model
-from tuning_trainer.parameters import Parameters
+from tuning_trainer.parameters import OPTIMIZERS, SCHEDULES, WORKLOADS, Parameters
 from tuning_trainer.reporting import RecordFile, Reporter
-from tuning_trainer.training import (
-    Run,
-    batch_of,
-    epoch_order,
-    evaluate,
-    running_out_of_memory_is_an_ending,
-    train,
-)
+from tuning_trainer.run import Run
+from tuning_trainer.training import running_out_of_memory_is_an_ending, train
+from tuning_trainer.workloads.loading import parameters_from, workload_module
 
 SHORT: dict[str, ParameterValue] = {"max_steps": 30, "warmup_steps": 3, "evaluate_every_steps": 10, "dropout": 0.3}
 
@@ -59,7 +53,7 @@ def attempt(trial: TrialEnvironment, stop: threading.Event | None = None, said: 
     Path(trial.termination_log).write_bytes(b"")
     reporter = Reporter(trial, record_file=RecordFile(trial.termination_log))
     train(
-        Parameters.from_mapping(trial.parameters),
+        parameters_from(trial.parameters),
         trial,
         reporter,
         stop or threading.Event(),
@@ -67,6 +61,12 @@ def attempt(trial: TrialEnvironment, stop: threading.Event | None = None, said: 
     )
     reporter.complete()
     return record_of(trial)
+
+
+def without_timings(record: FinalRecord) -> list[tuple[float | None, ...]]:
+    """Return a record's curve without what a clock has measured."""
+    timings = ("examples_per_second", "data_wait_fraction")
+    return [record.curve.series(metric) for metric in record.curve.metrics if metric not in timings]
 
 
 def weights_in(directory: Path, name: str = LAST) -> dict[str, torch.Tensor]:
@@ -91,38 +91,64 @@ def test_the_defaults_learn_the_digits() -> None:
     assert last["validation_error"] < 0.05
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov", "adamw"])
-@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("schedule", SCHEDULES)
 def test_every_optimizer_lowers_the_loss_under_every_schedule(tmp_path: Path, optimizer: str, schedule: str) -> None:
-    rate = 0.005 if optimizer == "adamw" else 0.05
+    rate = 0.005 if "adam" in optimizer else 0.002 if optimizer == "rmsprop" else 0.05
     parameters = SHORT | {"optimizer": optimizer, "schedule": schedule, "learning_rate": rate}
-    curve = attempt(a_trial(tmp_path, parameters=parameters, checkpoints=False)).curve
+    curve = attempt(a_trial(tmp_path, parameters=parameters, checkpoints=False)).curve.points
     assert [point.step for point in curve] == [10, 20, 30]
     assert curve[-1].value < curve[0].value
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(tmp_path: Path) -> None:
     runs = [attempt(a_trial(tmp_path, parameters=SHORT, seed=seed, checkpoints=False)) for seed in (1, 1, 2)]
-    assert runs[0] == runs[1]
-    assert runs[0].curve != runs[2].curve
+    assert without_timings(runs[0]) == without_timings(runs[1])
+    assert runs[0].curve.points != runs[2].curve.points
 
 
-@pytest.mark.parametrize("stops", [(0,), (10,), (13,), (29,), (1, 1, 1), (7, 5, 11)])
-@pytest.mark.parametrize("optimizer", ["nesterov", "adamw"])
+EVERYTHING: dict[str, ParameterValue] = {
+    "clip_norm": 0.5,
+    "ema_decay": 0.9,
+    "gradient_accumulation": 2,
+    "label_smoothing": 0.1,
+    "dense_loss_steps": 25,
+}
+
+
+@pytest.mark.parametrize(
+    ("stops", "changes"),
+    [
+        ((0,), {}),
+        ((10,), EVERYTHING),
+        ((29,), {}),
+        ((1, 1, 1), EVERYTHING),
+        *(((13,), {"optimizer": optimizer, "learning_rate": 0.003} | EVERYTHING) for optimizer in OPTIMIZERS),
+        *(((7, 5, 11), {"schedule": schedule}) for schedule in SCHEDULES),
+        ((13,), {"workload": "tabular"}),
+        ((13,), {"workload": "regression"}),
+        ((13,), {"workload": "characters", "hidden_width": 16, "evaluation_examples": 32}),
+    ],
+)
 def test_a_run_that_was_interrupted_ends_like_one_that_was_not_bit_for_bit(
-    tmp_path: Path, stops: tuple[int, ...], optimizer: str
+    tmp_path: Path, stops: tuple[int, ...], changes: dict[str, ParameterValue]
 ) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     for directory in (whole, parts):
         directory.mkdir()
-    parameters = SHORT | {"optimizer": optimizer}
+    parameters = SHORT | changes
     expected = attempt(a_trial(whole, parameters=parameters))
     for number, steps in enumerate(stops):
         with pytest.raises(InterruptionError, match=f"after step {sum(stops[: number + 1])} of 30"):
             attempt(a_trial(parts, parameters=parameters, attempt=number), StopBeforeStep(steps))
     record = attempt(a_trial(parts, parameters=parameters, attempt=len(stops)))
     assert (record.attempt, record.resumed_from) == (len(stops), sum(stops))
-    assert (record.curve, record.best, record.last) == (expected.curve, expected.best, expected.last)
+    assert (without_timings(record), record.best, record.last) == (
+        without_timings(expected),
+        expected.best,
+        expected.last,
+    )
+    assert record.diagnostics == expected.diagnostics
     for name in (LAST, BEST):
         assert same_weights(weights_in(whole, name), weights_in(parts, name))
 
@@ -147,7 +173,7 @@ def test_a_kill_between_the_two_checkpoints_of_an_evaluation_changes_nothing(
         with pytest.raises(KeyboardInterrupt):
             attempt(trial)
     record = attempt(trial)
-    assert (record.resumed_from, record.curve) == (10, expected.curve)
+    assert (record.resumed_from, without_timings(record)) == (10, without_timings(expected))
     assert record.best is not None
     assert torch.load(tmp_path / "checkpoints" / BEST, weights_only=True)["step"] == record.best.step == 20
 
@@ -188,87 +214,152 @@ def test_divergence_is_reported_with_its_step_before_it_ends_the_run(tmp_path: P
     assert not any((tmp_path / "checkpoints").iterdir()), "a checkpoint without a future was kept"
 
 
-class TestBatches:
-    @pytest.mark.parametrize("batch_size", [1, 7, 64, 100, 250])
-    def test_each_epoch_shows_every_example_once_whatever_the_batch_size(self, batch_size: int) -> None:
-        examples, epochs = 100, 5
-        rows = torch.cat(
-            [batch_of(step, batch_size, examples, 3) for step in range(epochs * examples // batch_size + 1)]
-        )
-        for epoch in range(epochs):
-            assert rows[epoch * examples :][:examples].sort().values.tolist()[:examples] == list(range(examples))
+def a_run(seed: int = 0, /, **values: ParameterValue) -> Run:
+    """Return a fresh run."""
+    parameters = Parameters.from_mapping(values)
+    return Run.fresh(parameters, seed, workload_module(parameters).make_workload(parameters))
 
-    def test_size_and_dependence_on_seed_and_step_alone(self) -> None:
-        batch = batch_of(5, 64, 1078, 3)
-        assert batch.shape == (64,)
-        epoch_order.cache_clear()
-        assert torch.equal(batch, batch_of(5, 64, 1078, 3))
-        assert not torch.equal(batch, batch_of(5, 64, 1078, 4))
-        assert not torch.equal(batch, batch_of(6, 64, 1078, 3))
 
-    def test_batches_do_not_depend_on_what_else_draws_random_numbers(self) -> None:
-        epoch_order.cache_clear()
-        torch.manual_seed(1)
-        batch = batch_of(0, 64, 1078, 3)
-        epoch_order.cache_clear()
-        torch.manual_seed(2)
-        assert torch.equal(batch, batch_of(0, 64, 1078, 3))
+def weights_after(steps: int, **values: ParameterValue) -> torch.Tensor:
+    run = a_run(**values)
+    for _ in range(steps):
+        run.take_step()
+    return run.weights.values
 
 
 class TestSeeds:
     def test_dropout_draws_the_same_numbers_whatever_the_initialisation_drew(self) -> None:
         states = []
         for width in (8, 16):
-            Run.fresh(Parameters(hidden_width=width), 1)
+            a_run(1, hidden_width=width)
             states.append(torch.get_rng_state())
         assert torch.equal(*states)
 
     def test_the_initialisation_depends_on_the_seed(self) -> None:
-        one, again, other = (Run.fresh(Parameters(), seed).model.state_dict() for seed in (1, 1, 2))
-        assert same_weights(one, again)
-        assert not same_weights(one, other)
+        one, again, other = (a_run(seed).weights.values for seed in (1, 1, 2))
+        assert torch.equal(one, again)
+        assert not torch.equal(one, other)
+
+    def test_each_source_can_have_a_seed_of_its_own_and_leaves_the_others_as_they_are(self) -> None:
+        base = a_run()
+        order = base.next_batch()[1]
+        dropout = torch.get_rng_state()
+        for source in ("initialization", "order", "dropout"):
+            run = a_run(**{f"{source}_seed": 5})
+            state = torch.get_rng_state()
+            assert torch.equal(run.weights.values, base.weights.values) is (source != "initialization")
+            assert torch.equal(run.next_batch()[1], order) is (source != "order")
+            assert torch.equal(state, dropout) is (source != "dropout")
+
+    def test_a_source_with_a_seed_of_its_own_does_not_depend_on_the_trials(self) -> None:
+        assert torch.equal(*(a_run(seed, initialization_seed=5).weights.values for seed in (1, 2)))
 
 
-class TestDropout:
-    def test_it_changes_what_is_learned(self) -> None:
-        runs = [Run.fresh(Parameters(dropout=dropout), 0) for dropout in (0.0, 0.5)]
-        for run in runs:
-            run.take_step()
-        assert not same_weights(*(run.model.state_dict() for run in runs))
+class TestRegularisation:
+    @pytest.mark.parametrize("name", ["dropout", "label_smoothing", "weight_decay"])
+    def test_each_changes_what_is_learned(self, name: str) -> None:
+        assert not torch.equal(weights_after(2, **{name: 0.0}), weights_after(2, **{name: 0.5}))
 
-    def test_it_is_off_while_evaluating(self) -> None:
-        run = Run.fresh(Parameters(dropout=0.9), 0)
+    def test_dropout_is_off_while_evaluating(self) -> None:
+        run = a_run(dropout=0.9)
         run.take_step()
-        assert run.evaluate() == run.evaluate()
+        losses = [run.evaluate()["validation_loss"] for _ in range(2)]
+        assert losses[0] == losses[1]
+
+    def test_label_smoothing_is_off_while_evaluating(self) -> None:
+        losses = [a_run(label_smoothing=smoothing).measure(a_run().workload.validation).loss for smoothing in (0, 0.5)]
+        assert losses[0] == losses[1]
 
 
-class TestEvaluation:
-    def test_the_partial_batch_counts_by_its_examples(self) -> None:
-        torch.manual_seed(0)
-        model, images, labels = make_model(8, 0.5), torch.rand(700, 1, 8, 8), torch.randint(0, 10, (700,))
-        loss, error = evaluate(model, images, labels)
-        model.eval()
-        logits = model(images)
-        assert loss == pytest.approx(torch.nn.functional.cross_entropy(logits, labels).item(), rel=1e-5)
-        assert error == (logits.argmax(dim=1) != labels).sum().item() / 700
+class TestGradientAccumulation:
+    @pytest.mark.parametrize("parts", [2, 8, 64])
+    def test_the_update_is_that_of_the_whole_batch(self, parts: int) -> None:
+        whole, cut = (weights_after(5, gradient_accumulation=n) for n in (1, parts))
+        assert torch.allclose(whole, cut, atol=1e-5)
 
-    def test_an_examples_output_does_not_depend_on_its_batch(self) -> None:
-        model, images = make_model(8, 0.0), torch.rand(64, 1, 8, 8)
-        assert torch.allclose(model(images)[:1], model(images[:1]), atol=1e-6)
-
-    @pytest.mark.parametrize("width", [1, 3, 8, 12])
-    def test_any_width_is_possible(self, width: int) -> None:
-        assert make_model(width, 0.0)(torch.rand(2, 1, 8, 8)).shape == (2, 10)
+    def test_the_loss_and_the_norm_that_are_told_are_those_of_the_whole_batch(self) -> None:
+        told = []
+        for parts in (1, 4):
+            run = a_run(gradient_accumulation=parts, dense_loss_steps=3)
+            for _ in range(3):
+                run.take_step()
+            told.append([run.log.metrics()["grad_norm"], *run.log.dense_loss])
+        assert told[0] == pytest.approx(told[1], rel=1e-3)
 
 
 class TestClipping:
-    @pytest.mark.parametrize(("clip_norm", "clipped"), [(0.0, False), (1e6, False), (1e-3, True)])
-    def test_the_unclipped_norm_is_reported_and_the_gradient_scaled(self, clip_norm: float, clipped: bool) -> None:
-        run = Run.fresh(Parameters(clip_norm=clip_norm), 0)
+    @pytest.mark.parametrize(("clip_norm", "changed"), [(0.0, None), (1e6, None), (1e-3, 5e-5)])
+    def test_the_unclipped_norm_is_told_and_the_update_is_of_the_clipped_gradient(
+        self, clip_norm: float, changed: float | None
+    ) -> None:
+        run = a_run(clip_norm=clip_norm, optimizer="sgd", learning_rate=0.05, weight_decay=0)
         run.take_step()
-        left = torch.cat([weights.grad.flatten() for weights in run.model.parameters()]).norm().item()
-        assert run.evaluate()["gradient_norm"] > 0.1
-        assert left == pytest.approx(1e-3 if clipped else run.evaluate()["gradient_norm"], rel=1e-3)
+        metrics = run.evaluate()
+        assert metrics["grad_norm"] > 0.1
+        assert metrics["update_norm"] == pytest.approx(changed or 0.05 * metrics["grad_norm"], rel=1e-3)
+        assert metrics["clipped_fraction"] == (1.0 if changed else 0.0)
+
+
+class TestAverage:
+    def test_its_weights_are_what_is_evaluated_and_the_run_goes_on_with_its_own(self) -> None:
+        plain, averaged = a_run(), a_run(ema_decay=0.99)
+        for run in (plain, averaged):
+            for _ in range(10):
+                run.take_step()
+        losses = [run.evaluate()["train_loss"] for run in (plain, averaged)]
+        assert losses[0] != losses[1]
+        assert torch.equal(plain.weights.values, averaged.weights.values)
+
+    def test_the_best_checkpoint_is_measured_with_it(self, tmp_path: Path) -> None:
+        parameters = SHORT | {"ema_decay": 0.9}
+        record = attempt(a_trial(tmp_path, parameters=parameters, metric="validation_error"))
+        assert record.best is not None
+        assert record.diagnostics.full_evaluation is not None
+        assert record.diagnostics.full_evaluation.error == pytest.approx(record.best.value)
+
+
+class TestDiagnostics:
+    def test_a_whole_run_leaves_them_in_its_record(self, tmp_path: Path) -> None:
+        parameters = SHORT | {"dense_loss_steps": 20, "clip_norm": 1.0, "evaluation_examples": 100}
+        record = attempt(a_trial(tmp_path, parameters=parameters, metric="validation_error"))
+        told = record.diagnostics
+        assert told.grad_norm_histogram is not None
+        assert told.grad_norm_histogram.total == 30
+        assert len(told.dense_loss) == 20
+        assert told.dense_loss[0] == pytest.approx(2.3, abs=0.5)
+        assert (told.weight_sum, told.dataset_size) == (359, 359)
+        assert told.full_evaluation is not None
+        assert told.sample_evaluation is not None
+        assert record.best is not None
+        assert (told.full_evaluation.examples, told.sample_evaluation.examples) == (359, 100)
+        assert told.sample_evaluation.error == pytest.approx(record.best.value), "of the best, not of the last"
+        wrong = sum(count.examples - count.correct for count in told.per_class.values())
+        assert sum(count.examples for count in told.per_class.values()) == 359
+        assert told.full_evaluation.error == pytest.approx(wrong / 359)
+        assert record.curve.metrics[:3] == ("validation_error", "train_loss", "learning_rate")
+        assert all(value is not None for row in record.curve.rows for value in row.values)
+
+    def test_a_regression_counts_nothing_that_is_right_or_wrong(self, tmp_path: Path) -> None:
+        parameters = {"workload": "regression", "max_steps": 20, "evaluate_every_steps": 10}
+        told = attempt(a_trial(tmp_path, parameters=parameters)).diagnostics
+        assert (told.full_evaluation, told.per_class, told.dataset_size) == (None, {}, 4000)
+
+    def test_a_run_that_diverges_leaves_them_too(self, tmp_path: Path) -> None:
+        parameters = SHORT | {"learning_rate": 1e6, "optimizer": "sgd", "dense_loss_steps": 30}
+        trial = a_trial(tmp_path, parameters=parameters)
+        with pytest.raises(DivergenceError, match=r"; first at step \d"):
+            attempt(trial)
+        assert len(record_of(trial).diagnostics.dense_loss) == 10
+        assert any(value != value for value in record_of(trial).diagnostics.dense_loss)
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_every_workload_learns_and_is_deterministic(tmp_path: Path, workload: str) -> None:
+    parameters = {"workload": workload, "max_steps": 21, "evaluate_every_steps": 7, "evaluation_examples": 64}
+    records = [attempt(a_trial(tmp_path, parameters=parameters, checkpoints=False)) for _ in range(2)]
+    assert without_timings(records[0]) == without_timings(records[1])
+    losses = records[0].curve.series("train_loss")
+    assert losses[-1] < losses[0]  # type: ignore[operator]
 
 
 class TestMemory:

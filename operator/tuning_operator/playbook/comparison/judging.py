@@ -36,7 +36,7 @@ LEAD: Final = Threshold(
     "leadDeviations",
     1.5,
     Origin.DEFAULT,
-    "By how many standard errors, times sqrt(2 / arms), a winner leads where the arms share one space",
+    "By how many standard errors, times (2 / arms)^(2/3), a winner leads where the arms share one space",
 )
 LEAD_APART: Final = Threshold(
     "leadDeviationsApart",
@@ -51,7 +51,7 @@ def asked_lead(study: StudyRecord, arms: int, shared: bool) -> float:
 
     The more arms, the smaller the gap between the best two of them by chance.
     """
-    return study.thresholds[LEAD if shared else LEAD_APART] * math.sqrt(2 / arms)
+    return study.thresholds[LEAD if shared else LEAD_APART] * math.pow(2 / arms, 2 / 3)
 
 
 def judged(

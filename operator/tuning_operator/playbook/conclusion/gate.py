@@ -16,7 +16,9 @@ SHORT_CURVE: Final = 8
 """Evaluations below which a curve says nothing about overfitting (shared/playbook 2.5)."""
 
 WHATEVER_ELSE: Final = (Code.SPECIFICATION, Code.PIPELINE_BUG, Code.INFEASIBLE)
-"""What blocks however few trials there are: more of the same would not help."""
+"""What blocks however few trials there are: more of the same would not help ..."""
+BY_DESIGN: Final = ("NotTuned", "NoBaseline")
+"""... and so do these verdicts about a fair comparison."""
 
 ORDER: Final = (
     Code.SPECIFICATION,
@@ -85,7 +87,7 @@ def state_of(study: StudyRecord, findings: Sequence[Finding]) -> ConclusionState
     finding blocks; then a check that could not be made for lack of data makes it pending.
     """
     blocked = blocking(findings)
-    if any(f.code in WHATEVER_ELSE for f in blocked):
+    if any(f.code in WHATEVER_ELSE or f.verdict in BY_DESIGN for f in blocked):
         return ConclusionState.BLOCKED
     if study.spec.search.algorithm is not Algorithm.LIST and too_few(study):
         return ConclusionState.PENDING

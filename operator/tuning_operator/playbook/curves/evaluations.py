@@ -1,4 +1,4 @@
-"""A trial's evaluations as arrays: only those where something was measured, and how far into the run they were."""
+"""A trial's evaluations as arrays: only those where something was measured."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuning_contract.diagnostics import LEARNING_RATE
-from tuning_operator.api.hyperparameters import Meaning
+from tuning_operator.api.hyperparameters import Meaning, Role
 from tuning_operator.api.study import GoalKind
 from tuning_operator.playbook.meaning import meaning_of
 from tuning_operator.playbook.records import StudyRecord, TrialRecord
@@ -55,20 +55,17 @@ def with_curves(study: StudyRecord, trials: Iterable[TrialRecord]) -> tuple[Tria
     return tuple(t for t in trials if len(objective_of(study, t)) >= study.thresholds[FEWEST])
 
 
-def run_length(study: StudyRecord, trial: TrialRecord) -> int:
-    """Return how many steps the trial was to train; 0 where nobody says and it has no curve.
-
-    Its own `max_steps`; else its hyperparameter with that meaning; else `training.maxSteps`; else the last step of
-    its curve, which is the answer too where the number is smaller, for that is then told in epochs.
-    """
-    last = trial.curve.steps[-1] if trial.curve.steps else 0
-    told = trial.max_steps or _max_steps_parameter(study, trial) or study.spec.training.max_steps or 0
-    return max(told, last)
-
-
 def learning_rate_of(study: StudyRecord, trial: TrialRecord) -> float | None:
     """Return the value of the trial's hyperparameter that is a learning rate; None where it has none."""
-    return _numeric(study, trial, Meaning.LEARNING_RATE)
+    for hyperparameter in study.spec.hyperparameters:
+        value = trial.assignment.get(hyperparameter.name)
+        if meaning_of(hyperparameter) is not Meaning.LEARNING_RATE or value is None or isinstance(value, bool):
+            continue
+        try:
+            return float(value)
+        except ValueError:
+            continue
+    return None
 
 
 def decays(study: StudyRecord, trial: TrialRecord, share: float) -> bool | None:
@@ -86,7 +83,7 @@ def compares_arms(study: StudyRecord) -> bool:
     """
     if study.spec.goal is not None and study.spec.goal.kind is GoalKind.MINIMISE:
         return False
-    return any(h.role.value == "Scientific" for h in study.spec.hyperparameters)
+    return any(h.role is Role.SCIENTIFIC for h in study.spec.hyperparameters)
 
 
 def interval_of(study: StudyRecord, trial: TrialRecord) -> int:
@@ -101,21 +98,3 @@ def median_of(values: Iterable[float | None]) -> float:
     """Return the median of the known ones; NaN where there are none."""
     known = as_series([v for v in values if v is not None])
     return float(np.median(known)) if len(known) else float("nan")
-
-
-def _max_steps_parameter(study: StudyRecord, trial: TrialRecord) -> int | None:
-    value = _numeric(study, trial, Meaning.MAX_STEPS)
-    return None if value is None else int(value)
-
-
-def _numeric(study: StudyRecord, trial: TrialRecord, meaning: Meaning) -> float | None:
-    """Return the value of the hyperparameter of that meaning that exists in the trial, as a number."""
-    for hyperparameter in study.spec.hyperparameters:
-        value = trial.assignment.get(hyperparameter.name)
-        if meaning_of(hyperparameter) is not meaning or value is None or isinstance(value, bool):
-            continue
-        try:
-            return float(value)
-        except ValueError:
-            continue
-    return None

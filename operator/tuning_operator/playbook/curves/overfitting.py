@@ -52,6 +52,8 @@ ELSEWHERE: Final = Threshold(
     "Overfitting of more than this share of the trials that are not best is worth a warning",
     high=1.0,
 )
+SMALL_SAMPLE: Final = 12
+"""The noise that n points show counts 1 + 12/n times: the luckiest of ten flat curves is hardly ever accused."""
 USED: Final = (LATEST_BEST, RISE_DEVIATIONS, RISE_SHARE, LASTING)
 REMEDY: Final = "Search weight decay, dropout or label smoothing as a nuisance hyperparameter"
 
@@ -97,7 +99,7 @@ def rise_of(validation: Series, training: Series, thresholds: Thresholds = DEFAU
     smooth = running_median(values)
     best = int(np.argmin(smooth))
     rise = _end(smooth) - float(smooth[best])
-    limit = _limit(values, float(smooth[best]), thresholds)
+    limit = _limit(values, smooth, best, thresholds)
     late = values[-math.ceil(0.2 * n) :]
     stays = float(np.mean(late > smooth[best] + limit / 2)) >= thresholds[LASTING]
     if not ((best + 1) / n <= thresholds[LATEST_BEST] and rise > limit and stays):
@@ -214,10 +216,16 @@ def _end(smooth: Series) -> float:
     return float(np.median(smooth[-max(3, len(smooth) // 10) :]))
 
 
-def _limit(values: Series, best: float, thresholds: Thresholds) -> float:
-    """Return by how much a curve must rise; its noise is that of the second half, of eight points at the least."""
-    noise = deviation(values[-max(math.ceil(len(values) / 2), int(FEWEST.value)) :])
-    return max(thresholds[RISE_DEVIATIONS] * noise, thresholds[RISE_SHARE] * abs(best))
+def _limit(values: Series, smooth: Series, best: int, thresholds: Thresholds) -> float:
+    """Return by how much a curve must rise after its best evaluation: more than its noise, or a share of its value.
+
+    The noise is that of the second half, and of all since the best evaluation where that is more. What few points say
+    of it may be much too little, and the trial was chosen for its lowest point: the fewer they are, the more must a
+    rise exceed it.
+    """
+    since = values[min(best, len(values) // 2) :]
+    noise = deviation(since) * (1 + SMALL_SAMPLE / len(since))
+    return max(thresholds[RISE_DEVIATIONS] * noise, thresholds[RISE_SHARE] * abs(float(smooth[best])))
 
 
 def _training_rises(training: Series, since: int, thresholds: Thresholds) -> bool:
@@ -226,5 +234,6 @@ def _training_rises(training: Series, since: int, thresholds: Thresholds) -> boo
     if len(at) < 4:
         return False
     smooth = running_median(training[at])
-    start = float(smooth[max(0, int(np.searchsorted(at, since, side="right")) - 1)])
-    return _end(smooth) - start > _limit(training[at], start, thresholds)
+    first = max(0, int(np.searchsorted(at, since, side="right")) - 1)
+    start, noise = float(smooth[first]), deviation(training[at][min(first, len(at) // 2) :])
+    return _end(smooth) - start > max(thresholds[RISE_DEVIATIONS] * noise, thresholds[RISE_SHARE] * abs(start))

@@ -12,8 +12,9 @@ from tuning_operator.api.procedure import ScheduleFamily
 from tuning_operator.playbook.answers import answer, passed, unknown
 from tuning_operator.playbook.arms import whole
 from tuning_operator.playbook.curves.end_of_training import Ending, ending_of_study
-from tuning_operator.playbook.curves.evaluations import Measured, decays, interval_of, objective_of, run_length
+from tuning_operator.playbook.curves.evaluations import Measured, decays, interval_of, objective_of
 from tuning_operator.playbook.records import StudyRecord, TrialRecord
+from tuning_operator.playbook.run_length import run_length
 from tuning_operator.playbook.series import late_deviation, running_median
 from tuning_operator.playbook.thresholds import DEFAULTS, Origin, Threshold, Thresholds
 
@@ -23,6 +24,12 @@ TOP_SHARE: Final = Threshold(
 TOP_LEAST: Final = Threshold("stepBudgetLeast", 5, Origin.DEFAULT, "The smallest number of those trials")
 EVALUATIONS: Final = Threshold(
     "stepBudgetEvaluations", 20, Origin.DEFAULT, "The smallest number of evaluations that tell the best step"
+)
+AS_GOOD: Final = Threshold(
+    "bestStepShare",
+    0.01,
+    Origin.DEFAULT,
+    "A trial is as good as it gets within the late noise of its best, or within this fraction of its whole fall",
 )
 EARLY: Final = Threshold(
     "bestStepEarly", 0.10, Origin.TEXT, "Best steps always within this fraction of the run: it is too long", high=1.0
@@ -49,7 +56,7 @@ LONGER: Final = Threshold(
 )
 DECAYED: Final = 0.1
 """A learning rate below this fraction of its peak has decayed: what comes late is then the best in any case (C-10)."""
-USED: Final = (EARLY, LATE, CONSISTENT, TOP_SHARE, TOP_LEAST, EVALUATIONS)
+USED: Final = (EARLY, LATE, CONSISTENT, AS_GOOD, TOP_SHARE, TOP_LEAST, EVALUATIONS)
 ROUNDING: Final = 1e-9
 
 
@@ -61,15 +68,20 @@ class Length(StrEnum):
     RIGHT = "Ok"
 
 
-def best_step_of(objective: Measured) -> int:
+CONFOUNDED: Final = "Confounded by decay"
+"""How the note begins that says why late steps are best whatever the length."""
+
+
+def best_step_of(objective: Measured, thresholds: Thresholds = DEFAULTS) -> int:
     """Return the step from which on a trial is as good as it gets; at least one evaluation is needed.
 
-    The first one whose running median is within the late noise of the smallest: a noisy plateau's luckiest step may
-    come late, and says nothing.
+    The first one whose running median is within the late noise of the smallest, or within a hundredth of the whole
+    fall: the luckiest step of a noisy plateau, and the last digits of a smooth one, may come late and say nothing.
     """
     smooth = running_median(objective.values)
-    good = smooth <= smooth.min() + late_deviation(objective.values)
-    return int(objective.steps[int(np.argmax(good))])
+    lowest = smooth.min()
+    near = max(late_deviation(objective.values), thresholds[AS_GOOD] * (smooth[0] - lowest))
+    return int(objective.steps[int(np.argmax(smooth <= lowest + near))])
 
 
 def length_of(fractions: Sequence[float], thresholds: Thresholds = DEFAULTS) -> Length:
@@ -112,7 +124,7 @@ def check(study: StudyRecord) -> list[Finding]:
                 trials=sorted(best, key=lambda trial: len(curves[trial.name])),
             )
         ]
-    return [_answer(study, best, {trial.name: best_step_of(curves[trial.name]) for trial in best})]
+    return [_answer(study, best, {trial.name: best_step_of(curves[trial.name], t) for trial in best})]
 
 
 def _too_little(study: StudyRecord, feasible: Sequence[TrialRecord], least: int) -> Finding:
@@ -130,7 +142,7 @@ def _too_little(study: StudyRecord, feasible: Sequence[TrialRecord], least: int)
 
 
 def _answer(study: StudyRecord, best: Sequence[TrialRecord], steps: dict[str, int]) -> Finding:
-    lengths = {trial.name: run_length(study, trial) for trial in best}
+    lengths = {trial.name: run_length(study, trial) or 1 for trial in best}  # With a curve, it is known.
     fractions = [steps[trial.name] / lengths[trial.name] for trial in best]
     length, largest = length_of(fractions, study.thresholds), max(steps.values())
     run = max(lengths.values())
@@ -192,7 +204,7 @@ def _is_confounded(study: StudyRecord, best: Sequence[TrialRecord]) -> str:
         decay = ""
     else:
         decay = "decays" if schedule is not None and schedule.family is not None else "may decay"
-    return f"Confounded by decay: the learning rate {decay} towards the end, so late steps are best." if decay else ""
+    return f"{CONFOUNDED}: the learning rate {decay} towards the end, so late steps are best." if decay else ""
 
 
 def _rounded_up(steps: float, interval: int) -> int:

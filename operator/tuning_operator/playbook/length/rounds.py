@@ -180,8 +180,8 @@ def _low_rates(study: StudyRecord, shorter: StudyRecord, steps: int) -> list[Fin
             "TooMuchLowRate",
             Severity.WARN,
             "CMP-9",
-            f"The longer round spends {after:.0%} of its steps at a low learning rate, {shorter.name} {before:.0%}: its "
-            "extra steps are wasted.",
+            f"The longer round spends {after:.0%} of its steps at a low learning rate, {shorter.name} {before:.0%}: "
+            "its extra steps are wasted.",
             action="Extend the phase of the high rate instead of the end of the decay.",
             **where,
         )

@@ -17,6 +17,8 @@ from tuning_operator.playbook.records import TrialRecord
 from tuning_operator.playbook.series import Series
 
 PERMUTATIONS: Final = 400
+FEWER_PERMUTATIONS: Final = 40
+"""Of more than a thousand trials, among which no cut is good by chance."""
 SEED: Final = 0
 Labels = NDArray[np.bool_]
 
@@ -75,9 +77,11 @@ def best_cuts(
     """
     bad = np.asarray(infeasible, dtype=bool)
     single = [_Axis(h.parameter_name, _values(h, trials)) for h in ranges]
-    derived = [axis for a, b in combinations(ranges, 2) for axis in _combined(a, b, trials)]
+    logarithms = [(h, _logarithms(h, trials)) for h in ranges if _is_logarithmic(h)]
+    derived = [axis for a, b in combinations(logarithms, 2) for axis in _combined(a, b)]
     rng = np.random.default_rng(SEED)
-    permuted = np.array([rng.permutation(bad) for _ in range(PERMUTATIONS)])
+    number = PERMUTATIONS if len(trials) <= 1000 else FEWER_PERMUTATIONS
+    permuted = np.array([rng.permutation(bad) for _ in range(number)])
     by_chance = _quality(single, permuted)
     return _best(single, bad, by_chance), _best(derived, bad, np.maximum(by_chance, _quality(derived, permuted)))
 
@@ -147,19 +151,16 @@ def _values(hyperparameter: Hyperparameter, trials: Sequence[TrialRecord]) -> Se
     return np.array([float(v) if isinstance(v, int | float) else math.nan for v in found])
 
 
-def _combined(a: Hyperparameter, b: Hyperparameter, trials: Sequence[TrialRecord]) -> list[_Axis]:
+def _combined(one: tuple[Hyperparameter, Series], other: tuple[Hyperparameter, Series]) -> list[_Axis]:
     """Return the logarithms of the product and of the ratio of two, a learning rate first."""
-    if not (_is_logarithmic(a) and _is_logarithmic(b)):
-        return []
-    if meaning_of(b) is Meaning.LEARNING_RATE and meaning_of(a) is not Meaning.LEARNING_RATE:
-        a, b = b, a
-    first, second = _logarithms(a, trials), _logarithms(b, trials)
-    one, other = _factor(a), _factor(b)
+    if meaning_of(other[0]) is Meaning.LEARNING_RATE and meaning_of(one[0]) is not Meaning.LEARNING_RATE:
+        one, other = other, one
+    a, b = _factor(one[0]), _factor(other[0])
     # A learning rate stays above.
-    reciprocal = None if meaning_of(a) is Meaning.LEARNING_RATE else f"{other}/{one}"
+    reciprocal = None if meaning_of(one[0]) is Meaning.LEARNING_RATE else f"{b}/{a}"
     return [
-        _Axis(f"{one}*{other}", first + second, is_derived=True),
-        _Axis(f"{one}/{other}", first - second, is_derived=True, reciprocal=reciprocal),
+        _Axis(f"{a}*{b}", one[1] + other[1], is_derived=True),
+        _Axis(f"{a}/{b}", one[1] - other[1], is_derived=True, reciprocal=reciprocal),
     ]
 
 

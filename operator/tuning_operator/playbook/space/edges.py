@@ -1,43 +1,43 @@
 """Do the best trials lie at the edge of a range? Then a better one may lie beyond (K02; BND-1 to BND-5, QMC-5)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Final, Literal
-
-from scipy import stats
+from typing import Any, Final
 
 from tuning_operator.api.findings import Code, Finding, Severity, Side
-from tuning_operator.api.hyperparameters import Category, Hyperparameter
+from tuning_operator.api.hyperparameters import Category
 from tuning_operator.api.search import Algorithm
 from tuning_operator.playbook.answers import answer, passed, unknown
-from tuning_operator.playbook.arms import DIFFERENT, TOP_LEAST, TOP_SHARE, Arm, arms, noise, position, whole
+from tuning_operator.playbook.arms import DIFFERENT, TOP_LEAST, TOP_SHARE, arms, noise, whole
 from tuning_operator.playbook.meaning import category_of
-from tuning_operator.playbook.records import StudyRecord, TrialRecord
-from tuning_operator.playbook.space.limits import DECADES, WIDTHS, Limit, limits_of, widened
+from tuning_operator.playbook.records import StudyRecord
+from tuning_operator.playbook.space.edge import BAND, BAND_TRIALS, FEW_VALUES, WIDEST, Edge
+from tuning_operator.playbook.space.limits import DECADES, WIDTHS, widened
 from tuning_operator.playbook.space.wording import arm_text, counted
 from tuning_operator.playbook.thresholds import Origin, Threshold
 
 LEAST: Final = Threshold("edgeTrials", 5, Origin.DEFAULT, "The fewest feasible trials of an arm that show an edge")
-BAND: Final = Threshold("edgeBand", 0.1, Origin.DEFAULT, "The outer part of a range that is its edge", 0.0, 0.5)
-BAND_TRIALS: Final = Threshold(
-    "edgeBandTrials", 1.5, Origin.DEFAULT, "The edge is at least as wide as so many trials, evenly spread, are apart"
-)
 CLUSTER: Final = Threshold(
     "edgeCluster", 0.5, Origin.DEFAULT, "The share of the top trials at an edge from which on they cluster there"
 )
-FEW_VALUES: Final = Threshold(
-    "edgeFewValues", 10, Origin.DEFAULT, "Where a range was tried at so few values, only the last one is its edge"
-)
 TREND: Final = Threshold(
     "edgeTrend",
-    0.1,
+    0.05,
     Origin.DEFAULT,
     "How probable a trend towards the edge may be, by chance, among all trials of the arm",
     0.0,
     1.0,
 )
+FITTED: Final = Threshold(
+    "edgeFitted",
+    0.15,
+    Origin.DEFAULT,
+    "How far from the edge the optimum of a smooth fit to all trials may be",
+    0.0,
+    1.0,
+)
 CLIFF: Final = Threshold("edgeCliff", 2, Origin.DEFAULT, "The fewest infeasible trials that show where training fails")
+MANY_RANGES: Final = 2
+"""Over more of them a few trials show little about each."""
 FEWEST_VALUES: Final = 3
 """Of two values each is an edge."""
 
@@ -47,109 +47,10 @@ def check(study: StudyRecord) -> list[Finding]:
 
     Every arm is looked at by itself: a range that several arms share can be too narrow for one of them (ROL-23).
     """
-    return [_of_range(_Edge(arm, h)) for arm in arms(study) for h in arm.numeric]
+    return [_of_range(Edge(arm, h)) for arm in arms(study) for h in arm.numeric]
 
 
-@dataclass(frozen=True)
-class _Edge:
-    """The feasible trials of an arm along one of its ranges."""
-
-    arm: Arm
-    hyperparameter: Hyperparameter
-
-    @cached_property
-    def along(self) -> dict[str, float]:
-        """Where each launched trial stands, by its name."""
-        found = {t.name: position(self.hyperparameter, t) for t in self.arm.launched}
-        return {name: u for name, u in found.items() if u is not None}
-
-    @cached_property
-    def feasible(self) -> tuple[TrialRecord, ...]:
-        return tuple(t for t in self.arm.feasible if t.name in self.along)
-
-    @cached_property
-    def top(self) -> tuple[TrialRecord, ...]:
-        return tuple(t for t in self.arm.top if t.name in self.along)
-
-    @cached_property
-    def values(self) -> frozenset[float]:
-        """Which different places were tried."""
-        return frozenset(round(self.along[t.name], 9) for t in self.feasible)
-
-    @property
-    def study(self) -> StudyRecord:
-        return self.arm.study
-
-    @cached_property
-    def band(self) -> float:
-        t = self.study.thresholds
-        return max(t[BAND], t[BAND_TRIALS] / len(self.feasible))
-
-    @cached_property
-    def has_few_values(self) -> bool:
-        is_grid = self.study.spec.search.algorithm is Algorithm.GRID
-        return is_grid or len(self.values) <= self.study.thresholds[FEW_VALUES]
-
-    def is_last(self, trial: TrialRecord, side: Side) -> bool:
-        """Whether no feasible trial lies further out."""
-        return round(self.along[trial.name], 9) == (min(self.values) if side is Side.LOW else max(self.values))
-
-    def is_near(self, trial: TrialRecord, side: Side) -> bool:
-        """Whether the trial lies so far out on that side that the top trials would just have room there.
-
-        In the edge itself a study of 20 trials has but two, and the best three could never all lie in it.
-        """
-        room = (len(self.top) + 1) / len(self.feasible)
-        return self.is_within(trial, side, max(self.band, room)) or self.is_last(trial, side)
-
-    def side(self) -> Side | None:
-        """The edge at which the best trial lies; None: it lies inside."""
-        best = self.feasible[0]
-        is_at = self.is_last if self.has_few_values else self.is_in_band
-        return next((side for side in Side if is_at(best, side)), None)
-
-    def is_in_band(self, trial: TrialRecord, side: Side) -> bool:
-        return self.is_within(trial, side, self.band)
-
-    def is_within(self, trial: TrialRecord, side: Side, band: float) -> bool:
-        u = self.along[trial.name]
-        return u <= band if side is Side.LOW else u >= 1 - band
-
-    def beyond(self, side: Side) -> list[TrialRecord]:
-        """The infeasible trials further out than the best one; none where a feasible one is there, too."""
-        limit = self.along[self.feasible[0].name]
-
-        def is_beyond(t: TrialRecord) -> bool:
-            u = self.along.get(t.name, limit)
-            return u < limit if side is Side.LOW else u > limit
-
-        if any(map(is_beyond, self.feasible)):
-            return []
-        return [t for t in self.arm.infeasible if is_beyond(t)]
-
-    def gap(self, side: Side) -> float:
-        """By how much the best trial is better than the best of those that do not lie at this edge."""
-        is_at = self.is_last if self.has_few_values else self.is_in_band
-        losses = self.study.loss
-        inside = [losses(t) for t in self.feasible if not is_at(t, side)]
-        return (min(inside) if inside else float("inf")) - losses(self.feasible[0])
-
-    def chance_of_trend(self, side: Side) -> float:
-        """How probable it is, were the range of no effect, that losses fall so steadily towards the side."""
-        u = [self.along[t.name] for t in self.feasible]
-        losses = [self.study.loss(t) for t in self.feasible]
-        if len(set(losses)) == 1:
-            return 1.0
-        wanted: Literal["less", "greater"] = "less" if side is Side.HIGH else "greater"
-        return float(stats.spearmanr(u, losses, alternative=wanted).pvalue)
-
-    def limit(self, side: Side) -> Limit | None:
-        spec = self.study.spec
-        low, high = limits_of(self.hyperparameter, self.study.thresholds, spec.hyperparameters, spec.training.max_steps)
-        return low if side is Side.LOW else high
-
-
-def _of_range(edge: _Edge) -> Finding:
+def _of_range(edge: Edge) -> Finding:
     study, name = edge.study, edge.hyperparameter.parameter_name
     where: dict[str, Any] = {"parameter": name, "scientific": edge.arm.scientific}
     text, n = arm_text(edge.arm.scientific), len(edge.feasible)
@@ -193,7 +94,7 @@ def _of_range(edge: _Edge) -> Finding:
     return _at_edge(edge, side, where | {"side": side})
 
 
-def _at_edge(edge: _Edge, side: Side, where: Mapping[str, Any]) -> Finding:
+def _at_edge(edge: Edge, side: Side, where: Mapping[str, Any]) -> Finding:
     study, t = edge.study, edge.study.thresholds
     name = f"{edge.hyperparameter.parameter_name}{arm_text(edge.arm.scientific)}"
     code, end = Code.SEARCH_SPACE_EDGE, f"the {side.value} end of its range"
@@ -249,23 +150,18 @@ def _at_edge(edge: _Edge, side: Side, where: Mapping[str, Any]) -> Finding:
 
 
 def _clustered(
-    edge: _Edge, side: Side, new_limit: float, numbers: Mapping[str, float], where: Mapping[str, Any]
+    edge: Edge, side: Side, new_limit: float, numbers: Mapping[str, float], where: Mapping[str, Any]
 ) -> Finding:
-    study, t = edge.study, edge.study.thresholds
+    study = edge.study
     name = f"{edge.hyperparameter.parameter_name}{arm_text(edge.arm.scientific)}"
     near = sum(edge.is_near(trial, side) for trial in edge.top)
     share, chance = near / len(edge.top), edge.chance_of_trend(side)
+    optimum = edge.optimum()
     numbers = {**numbers, "clustered": share, "trendByChance": chance}
-    used = [*_band_thresholds(edge), DIFFERENT, CLUSTER, TREND, TOP_SHARE, TOP_LEAST]
+    numbers |= {} if optimum is None else {"fittedOptimum": optimum}
+    used = [*_band_thresholds(edge), DIFFERENT, CLUSTER, WIDEST, TREND, FITTED, TOP_SHARE, TOP_LEAST]
     found = f"{near} of the {len(edge.top)} best trials lie at the {side.value} end of its range"
-    doubts = []
-    if share < t[CLUSTER]:
-        doubts.append("the other best trials lie elsewhere")
-    if chance > t[TREND]:
-        doubts.append("over the whole range the results show no trend towards it")
-    if is_adaptive(study):
-        # QMC-5: an adaptive algorithm may have neglected the middle.
-        doubts.append("the algorithm is adaptive and may have neglected the rest")
+    doubts = _doubts(edge, side, share, chance, optimum)
     if doubts:
         return answer(
             study,
@@ -298,6 +194,25 @@ def _clustered(
     )
 
 
+def _doubts(edge: Edge, side: Side, share: float, chance: float, optimum: float | None) -> list[str]:
+    """Return what speaks against widening a range at whose edge the best trial lies."""
+    study, t, number = edge.study, edge.study.thresholds, len(arms(edge.study))
+    doubts = []
+    if share < t[CLUSTER]:
+        doubts.append("the other best trials lie elsewhere")
+    # Each arm is one more chance to be misled.
+    if chance > t[TREND] / number:
+        doubts.append("over the whole range the results show no trend towards it")
+    if optimum is not None and abs(optimum - (0.0 if side is Side.LOW else 1.0)) > t[FITTED]:
+        doubts.append(f"a smooth fit to all trials is best at {optimum:.0%} of the range")
+    if optimum is None and number > 1 and len(edge.arm.numeric) > MANY_RANGES:
+        doubts.append("so few trials over so many ranges would often show the same by chance in one of the arms")
+    if is_adaptive(study):
+        # QMC-5: an adaptive algorithm may have neglected the middle.
+        doubts.append("the algorithm is adaptive and may have neglected the rest")
+    return doubts
+
+
 def is_adaptive(study: StudyRecord) -> bool:
     """Whether trials of the study were chosen by the results of others."""
     search = study.spec.search
@@ -309,5 +224,5 @@ def is_adaptive(study: StudyRecord) -> bool:
     )
 
 
-def _band_thresholds(edge: _Edge) -> Sequence[Threshold]:
+def _band_thresholds(edge: Edge) -> Sequence[Threshold]:
     return [FEW_VALUES] if edge.has_few_values else [BAND, BAND_TRIALS]

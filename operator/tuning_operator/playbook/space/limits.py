@@ -114,15 +114,20 @@ def widened(hyperparameter: Hyperparameter, side: Side, thresholds: Thresholds, 
         if limit is not None and outward * (wanted - limit.value) >= 0:
             wanted = _last_integer(limit, side)
     else:
-        wanted = rounded(wanted)
+        wanted = rounded(wanted, high - low if hyperparameter.scale in (None, Scale.LINEAR) else abs(wanted))
     return wanted if outward * (wanted - current) > 0 else None
 
 
-def rounded(value: float) -> float:
-    """Return the number without what binary arithmetic has added: six digits, counted from 1 where it is close to 1."""
+def rounded(value: float, size: float) -> float:
+    """Return the number without what binary arithmetic has added: to six digits of `size`.
+
+    Close to 1 the distance from it has six digits.
+    """
     if 0.9 < value < 1:
-        return 1 - float(f"{1 - value:.6g}")
-    return float(f"{value:.6g}")
+        size = 1 - value
+    if not size > 0:
+        return value
+    return round(value, 5 - math.floor(math.log10(size)))
 
 
 def _further(hyperparameter: Hyperparameter, side: Side, thresholds: Thresholds) -> float:

@@ -1,19 +1,20 @@
 """Which nuisance hyperparameters matter, which interact with the question, which features to leave out (K23)."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any, Final
 
 from scipy import stats
 
-from tuning_contract.environment import ParameterValue, parameter_text
+from tuning_contract.environment import parameter_text
 from tuning_operator.api.findings import Code, Finding, Severity
-from tuning_operator.api.hyperparameters import Category, Hyperparameter, Role
-from tuning_operator.playbook.answers import answer, passed, unknown
-from tuning_operator.playbook.arms import DIFFERENT, Arm, arm_key, arms, noise
-from tuning_operator.playbook.meaning import category_of
-from tuning_operator.playbook.records import StudyRecord, TrialRecord
+from tuning_operator.api.hyperparameters import Hyperparameter
+from tuning_operator.playbook.answers import answer, unknown
+from tuning_operator.playbook.arms import Arm, arm_key, arms
+from tuning_operator.playbook.records import StudyRecord
+from tuning_operator.playbook.space import features
+from tuning_operator.playbook.space.features import bests
 from tuning_operator.playbook.space.surface import (
     RANKS,
     TRIALS_PER_TERM,
@@ -25,7 +26,6 @@ from tuning_operator.playbook.space.surface import (
 )
 from tuning_operator.playbook.space.wording import arm_text
 from tuning_operator.playbook.thresholds import Origin, Threshold
-from tuning_operator.search.space import values_of
 
 MATTERS: Final = Threshold(
     "sensitivityShare",
@@ -53,19 +53,6 @@ MOVED: Final = Threshold(
 )
 ERROR: Final = 0.05
 """Of saying so where the optima are the same, over all pairs of arms."""
-FEATURE_TRIALS: Final = Threshold(
-    "featureTrials", 8, Origin.DEFAULT, "The fewest feasible trials with and without a feature to compare them"
-)
-SWITCHES: Final[tuple[tuple[ParameterValue, ParameterValue], ...]] = (
-    (False, True),
-    ("false", "true"),
-    ("off", "on"),
-    ("no", "yes"),
-    ("none", "on"),
-    ("disabled", "enabled"),
-    ("without", "with"),
-)
-"""Without a feature, and with it; texts in any case."""
 
 
 def check(study: StudyRecord) -> list[Finding]:
@@ -76,8 +63,7 @@ def check(study: StudyRecord) -> list[Finding]:
     divided = arms(study)
     surfaces = [surface(arm) for arm in divided]
     roles = [_role(study, h, divided, surfaces) for h in axes_of(divided).values()]
-    features = ((h, without, with_) for h in study.spec.hyperparameters for without, with_ in _switch(h))
-    return roles + [_feature(study, h, without, with_, divided) for h, without, with_ in features]
+    return roles + features.check(study)
 
 
 def importance(study: StudyRecord) -> dict[str, dict[str, float]]:
@@ -116,7 +102,7 @@ def _role(
     moved = _moved(hyperparameter, fits, t[MATTERS], t[MOVED])
     if moved is not None:
         one, other, distance, chance = moved
-        places = {f"optimum{i}": f.optima[hyperparameter.name][0] for i, f in enumerate((one, other), 1)}
+        places = {f"optimum{i}": f.optima[hyperparameter.name] for i, f in enumerate((one, other), 1)}
         where |= {"numbers": numbers | places | {"distance": distance, "byChance": chance}}
         where["thresholds"] = [*where["thresholds"], MOVED]
         return answer(
@@ -139,7 +125,7 @@ def _role(
         "EXP-3",
         f"{name} alone explains {max(shares):.0%} of the objective's variance: it matters.",
         action="Keep it a nuisance hyperparameter.",
-        trials=_bests(arm for arm, _ in having),
+        trials=bests(arm for arm, _ in having),
         **where,
     )
 
@@ -150,7 +136,6 @@ def _too_few(
     name = hyperparameter.parameter_name
     fewest = min(having, key=lambda a: len(a.feasible))
     needed = trials_needed(max(len(fitted(a)) for a in having), study.thresholds)
-    absent = any(hyperparameter not in fitted(a) for a in having if a.feasible)
     why = f"{len(fewest.feasible)} feasible trials{arm_text(fewest.scientific)} are too few"
     if any(hyperparameter not in fitted(a) for a in having if a.feasible):
         why = "it does not exist in all trials"
@@ -183,7 +168,7 @@ def _hardly_matters(
             action="Look at the plots; more trials may tell.",
             **where,
         )
-    best = min(_bests(having), key=study.loss)
+    best = min(bests(having), key=study.loss)
     value = best.assignment[hyperparameter.name]
     number = {"value": float(value)} if isinstance(value, int | float) else {}
     return answer(
@@ -192,8 +177,8 @@ def _hardly_matters(
         "CanFix",
         Severity.INFO,
         "EXP-3",
-        f"{name} alone explains at most {max(where['numbers']['largestShare'], 0.0):.1%} of the objective's variance: it "
-        "hardly matters.",
+        f"{name} alone explains at most {max(where['numbers']['largestShare'], 0.0):.1%} of the objective's variance: "
+        "it hardly matters.",
         action=f"Fix it in the next study, at {parameter_text(value)} as in the best trial.",
         trials=[best],
         **{**where, "numbers": where["numbers"] | number},
@@ -211,91 +196,11 @@ def _moved(
     pairs = list(combinations([fit for fit in fits if fit.shares[name] >= matters], 2))
     found = []
     for one, other in pairs:
-        (u, e), (v, f) = one.optima[name], other.optima[name]
-        error = math.hypot(e, f)
-        chance = 2 * float(stats.norm.sf(abs(u - v) / error)) if error > 0 else 0.0
-        if abs(u - v) > distance and chance <= ERROR / len(pairs):
-            found.append((one, other, abs(u - v), chance))
+        apart = abs(one.optima[name] - other.optima[name])
+        if apart <= distance:
+            continue
+        error = math.hypot(one.errors[name], other.errors[name])
+        chance = 2 * float(stats.norm.sf(apart / error)) if error > 0 else 0.0
+        if chance <= ERROR / len(pairs):
+            found.append((one, other, apart, chance))
     return max(found, key=lambda each: each[2], default=None)
-
-
-def _switch(hyperparameter: Hyperparameter) -> list[tuple[ParameterValue, ParameterValue]]:
-    """Return a scientific hyperparameter's values without and with the feature; nothing where it is no feature."""
-    if hyperparameter.role is not Role.SCIENTIFIC or not hyperparameter.type.is_list:
-        return []
-    values = values_of(hyperparameter)
-    by_text = {parameter_text(v).lower(): v for v in values}
-    pairs = [tuple(parameter_text(v).lower() for v in pair) for pair in SWITCHES]
-    if category_of(hyperparameter) is Category.REGULARIZATION_SWITCH:
-        pairs.append(("0", "1"))
-    return [(by_text[a], by_text[b]) for a, b in dict.fromkeys(pairs) if len(values) == 2 and {a, b} == set(by_text)]
-
-
-def _feature(
-    study: StudyRecord,
-    hyperparameter: Hyperparameter,
-    without: ParameterValue,
-    with_: ParameterValue,
-    divided: Sequence[Arm],
-) -> Finding:
-    """EXP-5: a feature whose arm is within noise of the one without does not help, whatever else is scientific."""
-    name, t = hyperparameter.parameter_name, study.thresholds
-    pairs = _paired(name, without, with_, divided)
-    compared = [arm for pair in pairs for arm in pair]
-    sigma = noise(study, [trial for arm in compared for trial in arm.top])
-    where: dict[str, Any] = {"parameter": name, "thresholds": [FEATURE_TRIALS, DIFFERENT], "trials": _bests(compared)}
-    least = min((len(arm.feasible) for arm in compared), default=0)
-    if least < max(t[FEATURE_TRIALS], 1) or sigma == 0:
-        why = "the noise is not known" if sigma == 0 and least else f"an arm has {least} feasible trials"
-        return unknown(
-            study,
-            Code.ROLE,
-            "EXP-5",
-            f"Whether {name} helps cannot be said: {why}.",
-            action="Run more trials of each, and report the training curve or retrain, to know the noise.",
-            numbers={"feasible": least, "noise": sigma},
-            **where,
-        )
-    gains = [off.losses[0] - on.losses[0] for off, on in pairs]
-    gain = max(gains)
-    where["numbers"] = {"gain": gain, "noise": sigma}
-    found = f"The best trial with {name} is {_better(gain)} than the best without, and the noise is {sigma:.3g}"
-    if gain <= t[DIFFERENT] * sigma:
-        return answer(
-            study,
-            Code.ROLE,
-            "RemoveFeature",
-            Severity.INFO,
-            "EXP-5",
-            f"{found}: it does not help.",
-            action=f"Leave it out ({name}={parameter_text(without)}), to keep later experiments simple.",
-            scientific={name: with_},
-            **where,
-        )
-    return passed(
-        study,
-        Code.ROLE,
-        "EXP-5",
-        f"{found}.",
-        scientific={name: with_},
-        **where,
-    )
-
-
-def _paired(name: str, without: ParameterValue, with_: ParameterValue, divided: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
-    """Return arms that differ in the feature alone: without it, and with it."""
-
-    def others(arm: Arm) -> str:
-        return arm_key({n: v for n, v in arm.scientific.items() if n != name})
-
-    on = {others(arm): arm for arm in divided if arm.scientific.get(name) == with_}
-    off = [arm for arm in divided if name in arm.scientific and arm.scientific[name] == without]
-    return [(arm, on[others(arm)]) for arm in off if others(arm) in on]
-
-
-def _better(gain: float) -> str:
-    return f"{abs(gain):.3g} {'better' if gain >= 0 else 'worse'}"
-
-
-def _bests(some: Iterable[Arm]) -> list[TrialRecord]:
-    return [arm.best for arm in some if arm.best is not None]

@@ -18,7 +18,7 @@ __all__ = ["best_of", "check", "search_spread"]
 LEAST: Final = Threshold("samplingTrials", 8, Origin.DEFAULT, "The fewest feasible trials that show a density")
 GOOD: Final = Threshold(
     "goodRegion",
-    0.1,
+    0.25,
     Origin.DEFAULT,
     "How far from the best, as a share of the distance to the median, a trial is still good",
     0.0,
@@ -132,29 +132,24 @@ def _luck(arm: Arm) -> list[Finding]:
 def _repeated(study: StudyRecord, other: StudyRecord) -> list[Finding]:
     """ADP-3: whether the same search with another seed comes to the same result, arm by arm."""
     theirs = {arm_key(arm.scientific): arm for arm in arms(other)}
-    return [_compared(arm, theirs[arm_key(arm.scientific)], other) for arm in arms(study)]
+    compared = (_compared(arm, theirs[arm_key(arm.scientific)], other) for arm in arms(study))
+    return [finding for finding in compared if finding is not None]
 
 
-def _compared(arm: Arm, other: Arm, repetition: StudyRecord) -> Finding:
+def _compared(arm: Arm, other: Arm, repetition: StudyRecord) -> Finding | None:
+    """Return the answer; None where the two cannot be compared, as a study need not be repeated at all."""
     study, t, text = arm.study, arm.study.thresholds, arm_text(arm.scientific)
     sigma = noise(study, arm.top)
     counts = sorted((len(arm.feasible), len(other.feasible)))
-    where: dict[str, Any] = {"scientific": arm.scientific, "trials": [*arm.top[:1], *other.top[:1]]}
     if sigma == 0 or counts[0] < t[LEAST] or counts[0] < t[SIMILAR] * counts[1]:
-        why = "the noise is not known" if sigma == 0 else f"they have {counts[0]} and {counts[1]} feasible trials"
-        return unknown(
-            study,
-            Code.SAMPLING,
-            "ADP-3",
-            f"Study {repetition.name} repeats this one, and cannot be compared with it{text}: {why}.",
-            action="Report the training curve, or retrain, to know the noise; give both studies as many trials.",
-            numbers={"noise": sigma},
-            thresholds=[LEAST, SIMILAR],
-            **where,
-        )
+        return None
     mine, theirs = arm.losses[0], other.losses[0]
-    where["numbers"] = {"best": study.shown(mine), "repeated": study.shown(theirs), "noise": sigma}
-    where["thresholds"] = [DIFFERENT]
+    where: dict[str, Any] = {
+        "scientific": arm.scientific,
+        "trials": [*arm.top[:1], *other.top[:1]],
+        "numbers": {"best": study.shown(mine), "repeated": study.shown(theirs), "noise": sigma},
+        "thresholds": [DIFFERENT, SIMILAR],
+    }
     found = f"The best{text} is {study.shown(mine):.6g}, and {study.shown(theirs):.6g} in {repetition.name}"
     if abs(mine - theirs) <= t[DIFFERENT] * sigma:
         return passed(study, Code.SAMPLING, "ADP-3", f"{found}: the same within noise ({sigma:.3g}).", **where)

@@ -25,6 +25,10 @@ TRIALS_PER_TERM: Final = Threshold(
 RANKS: Final = Threshold(
     "sensitivityRanks", 10, Origin.DEFAULT, "Where the objective spans more than this factor, its ranks are fitted"
 )
+ROUNDING: Final = 1e-12
+"""Outcomes that differ by less than this fraction of them are the same number."""
+SPARE_TRIALS: Final = 5
+"""How many more than its terms a fit of ranks must have."""
 RESAMPLES: Final = 200
 SEED: Final = 0
 
@@ -56,24 +60,29 @@ class Surface:
         return dict(zip(self.names, ((rest - full) / self._total for rest in without), strict=True))
 
     @cached_property
-    def optima(self) -> Mapping[str, tuple[float, float]]:
-        """Of each hyperparameter, where the fit is best, u in [0, 1], and the standard error of that.
+    def optima(self) -> Mapping[str, float]:
+        """Of each hyperparameter, where in its range the fit is best: u in [0, 1]."""
+        found = self._optima_of(np.ones(len(self.outcomes)))
+        return dict(zip(self.names, map(float, found), strict=True))
 
-        The error is from a bootstrap of the trials with a constant seed.
-        """
+    @cached_property
+    def errors(self) -> Mapping[str, float]:
+        """Of each optimum, the standard error: from a bootstrap of the trials with a constant seed."""
         rng, n = np.random.default_rng(SEED), len(self.outcomes)
-        draws = np.array([self._optima_of(rng.integers(n, size=n)) for _ in range(RESAMPLES)])
-        errors = draws.std(axis=0)
-        found = self._optima_of(np.arange(n))
-        return {name: (float(u), float(e)) for name, u, e in zip(self.names, found, errors, strict=True)}
+        draws = [self._optima_of(rng.multinomial(n, np.full(n, 1 / n)).astype(np.float64)) for _ in range(RESAMPLES)]
+        return dict(zip(self.names, map(float, np.std(draws, axis=0)), strict=True))
 
-    @property
+    @cached_property
     def _total(self) -> float:
+        if np.ptp(self.outcomes) <= ROUNDING * np.abs(self.outcomes).max():
+            return 0.0
         return float(((self.outcomes - self.outcomes.mean()) ** 2).sum())
 
-    def _optima_of(self, rows: np.typing.NDArray[np.int_]) -> Series:
-        terms = _terms(self.positions[rows])
-        coefficients = np.linalg.lstsq(terms, self.outcomes[rows], rcond=None)[0]
+    def _optima_of(self, weights: Series) -> Series:
+        """Return where the fit is best, each trial counting so many times."""
+        weighted = _terms(self.positions) * weights[:, None]
+        # The normal equations: small, however many trials there are.
+        coefficients = np.linalg.lstsq(weighted.T @ _terms(self.positions), weighted.T @ self.outcomes, rcond=None)[0]
         slopes, bends = coefficients[1 : 1 + len(self.names)], coefficients[1 + len(self.names) :]
         return np.array([_lowest(b, c) + 0.5 for b, c in zip(slopes, bends, strict=True)])
 
@@ -98,6 +107,20 @@ def surface(arm: Arm) -> Surface | None:
     losses = np.asarray(arm.losses)
     spans = losses.min() * losses.max() > 0 and _spread(losses) > arm.study.thresholds[RANKS]
     return Surface(arm, tuple(h.name for h in axes), positions, stats.rankdata(losses) if spans else losses)
+
+
+def ranked(arm: Arm) -> Surface | None:
+    """Return the fit to the ranks of an arm's results over all its ranges, which any monotonous scale leaves alone.
+
+    None where there are hardly more trials than terms, or a range does not exist in all of them.
+    """
+    axes = arm.numeric
+    if len(arm.feasible) < 1 + 2 * len(axes) + SPARE_TRIALS:
+        return None
+    positions = np.array([[_centred(h, t) for h in axes] for t in arm.feasible])
+    if np.isnan(positions).any():
+        return None
+    return Surface(arm, tuple(h.name for h in axes), positions, stats.rankdata(arm.losses))
 
 
 def _centred(hyperparameter: Hyperparameter, trial: TrialRecord) -> float:

@@ -73,16 +73,21 @@ def blow_up(dense_loss: Sequence[float], thresholds: Thresholds = DEFAULTS) -> B
     level = running_median(losses)
     limit = start + max((thresholds[FACTOR] - 1) * abs(start), thresholds[DEVIATIONS] * _noise(losses))
     above = np.flatnonzero(level > limit)
-    if not len(above):
+    # A blow-up lasts for tens of steps; noise does not.
+    if len(above) < max(1, len(losses) // 100):
         return None
     return BlowUp(int(above[0]) + 1, start, float(level.max()), recovered=bool(level[-1] <= start))
 
 
 def check(study: StudyRecord) -> list[Finding]:
     """Return, for each arm and learning rate, whether the first steps hide an instability (K16)."""
-    seen = {
-        (f.parameter, arm_key(f.scientific)) for f in instability.check(study) if f.verdict in instability.CONFIRMED
-    }
+    found: list[Finding] = study.once("hidden instability", lambda: _of_study(study))
+    return list(found)
+
+
+def _of_study(study: StudyRecord) -> list[Finding]:
+    confirmed = [f for f in instability.check(study) if f.verdict in instability.CONFIRMED]
+    seen = {(f.parameter, arm_key(f.scientific)) for f in confirmed}
     return [finding for arm in arms(study) for finding in _of_arm(study, arm, seen)]
 
 

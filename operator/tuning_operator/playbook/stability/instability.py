@@ -7,16 +7,16 @@ Source: Deep Learning Tuning Playbook, "How can optimization failures be debugge
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import takewhile
 from typing import Any, Final
 
 from tuning_operator.api.findings import Code, Finding, Severity
-from tuning_operator.api.hyperparameters import Hyperparameter
+from tuning_operator.api.hyperparameters import Hyperparameter, Meaning, Role
 from tuning_operator.playbook.answers import answer, passed, unknown
-from tuning_operator.playbook.arms import Arm, arms, is_infeasible
+from tuning_operator.playbook.arms import Arm, arms, is_infeasible, whole
+from tuning_operator.playbook.meaning import meaning_of
 from tuning_operator.playbook.records import Purpose, StudyRecord, TrialRecord
 from tuning_operator.playbook.run_length import run_length
+from tuning_operator.playbook.stability.cliff import CLIFF_STABLE, CLIFF_TRIALS, NEAR, Cliff, cliff_above, is_near
 from tuning_operator.playbook.stability.rates import (
     is_out_of_memory,
     learning_rates,
@@ -28,18 +28,6 @@ from tuning_operator.playbook.stability.rise import THRESHOLDS as RISE_THRESHOLD
 from tuning_operator.playbook.stability.trial_rise import TrialRise, rise_of, was_watched
 from tuning_operator.playbook.thresholds import DEFAULTS, Origin, Threshold, Thresholds
 
-CLIFF_TRIALS: Final = Threshold(
-    "cliffTrials", 2, Origin.DEFAULT, "So many trials must fail, and none succeed, from a rate on for it to be a cliff"
-)
-CLIFF_BETWEEN: Final = Threshold(
-    "cliffBetween",
-    1,
-    Origin.FIGURE,
-    "The best rate is suspiciously near a cliff with at most so many stable trials between them ...",
-)
-CLIFF_RATIO: Final = Threshold(
-    "cliffRatio", 4.0, Origin.FIGURE, "... or where the cliff is at most so many times the best rate", low=1.0
-)
 PROBE_RATIO: Final = Threshold(
     "probeRatio", 10.0, Origin.TEXT, "Instability is confirmed by rates up to so many times the best one", low=1.0
 )
@@ -47,10 +35,16 @@ EARLY_STEPS: Final = Threshold("earlySteps", 500, Origin.DEFAULT, "A rise up to 
 EARLY_SHARE: Final = Threshold(
     "earlyShare", 0.01, Origin.DEFAULT, "... and so is one within this share of a longer run", high=1.0
 )
-NEAR: Final = (CLIFF_TRIALS, CLIFF_BETWEEN, CLIFF_RATIO)
 CONFIRMED: Final = frozenset({"ConfirmedEarly", "ConfirmedMid"})
 ROUNDING: Final = 1.01
 """A probe at ten times a rate is still at ten times that rate when it was written with a few digits."""
+
+REMEDY: Final = frozenset({Meaning.WARMUP_STEPS, Meaning.WARMUP_FRACTION, Meaning.CLIP_NORM})
+"""What a study may be about that cures instability."""
+MOST_TRIALS: Final = 64
+"""So many trials just above the best rate are looked at, the lowest rates first: one that rises confirms."""
+FEWEST_STABLE: Final = 8
+"""So many stable trials at the highest rates are looked past, though none has failed: those below may all rise."""
 
 # FIX-1 to FIX-7: in this order for each kind; a lower rate is the last resort.
 _REST: Final = (
@@ -63,40 +57,6 @@ REMEDIES: Final = {
 }
 
 
-@dataclass(frozen=True)
-class Cliff:
-    """The smallest learning rate from which on all trials fail."""
-
-    rate: float
-    best: float
-    """The rate of the best trial."""
-    between: int
-    """How many stable trials have rates strictly between the two."""
-
-
-def cliff_above(
-    best: float, stable: Sequence[float], unstable: Sequence[float], thresholds: Thresholds = DEFAULTS
-) -> Cliff | None:
-    """Return the cliff above the best rate; None: there is none.
-
-    Args:
-        best: The best trial's learning rate.
-        stable: The rates of all trials that trained well, the best one's too.
-        unstable: The rates of those that failed or whose loss rose.
-        thresholds: The study's.
-    """
-    top = max([best, *stable])
-    beyond = [rate for rate in unstable if rate > top]
-    if len(beyond) < thresholds[CLIFF_TRIALS]:
-        return None
-    return Cliff(min(beyond), best, sum(best < rate < min(beyond) for rate in stable))
-
-
-def is_near(cliff: Cliff, thresholds: Thresholds = DEFAULTS) -> bool:
-    """Whether the best rate lies so near the cliff that instability may hold it down (WRM-1)."""
-    return cliff.between <= thresholds[CLIFF_BETWEEN] or cliff.rate <= thresholds[CLIFF_RATIO] * cliff.best
-
-
 def kind_of(step: int, length: int | None, thresholds: Thresholds = DEFAULTS) -> str:
     """Return the verdict for a rise at a step of a run of that length: ConfirmedEarly or ConfirmedMid (UNS-2)."""
     early = max(thresholds[EARLY_STEPS], thresholds[EARLY_SHARE] * (length or 0))
@@ -105,7 +65,8 @@ def kind_of(step: int, length: int | None, thresholds: Thresholds = DEFAULTS) ->
 
 def check(study: StudyRecord) -> list[Finding]:
     """Return, for each arm and learning rate, whether training is unstable just above the best rate (K08)."""
-    return [finding for arm in arms(study) for finding in _of_arm(study, arm)]
+    found: list[Finding] = study.once("instability", lambda: [f for arm in arms(study) for f in _of_arm(study, arm)])
+    return list(found)
 
 
 def _of_arm(study: StudyRecord, arm: Arm) -> list[Finding]:
@@ -127,18 +88,25 @@ def _of_rate(study: StudyRecord, arm: Arm, learning_rate: Hyperparameter) -> Fin
     best = feasible[0][0]
     failed = [t for t in arm.infeasible if not is_out_of_memory(t)]
     beyond = [(rate, t) for t in failed if (rate := rate_of(learning_rate, t)) is not None]
-    rising = _rising_at_top(study, feasible)
+    rising = _rising_at_top(study, feasible, len(beyond))
     unstable = [*beyond, *rising]
-    stable = [rate for rate, t in feasible if all(t is not other for _, other in rising)]
+    names = {t.name for _, t in rising}
+    stable = [rate for rate, t in feasible if t.name not in names]
     if not any(rate > best for rate in [*stable, *(rate for rate, _ in unstable)]):
         message = f"Whether training is unstable above {best:g} is not known: nothing was tried there."
         action = "Widen the range upwards: see SearchSpaceEdge."
         return unknown(study, Code.INSTABILITY, "WRM-1", message, action=action, numbers={"best": best}, **where)
     cliff = cliff_above(best, stable, [rate for rate, _ in unstable], study.thresholds)
     if cliff is None:
-        message = f"Nothing speaks for instability: above the best rate, {best:g}, trials do not all fail."
+        message = f"Nothing speaks for instability: above the best rate, {best:g}, trials do not fail from one rate on."
         return passed(
-            study, Code.INSTABILITY, "UNS-1", message, numbers={"best": best}, thresholds=[CLIFF_TRIALS], **where
+            study,
+            Code.INSTABILITY,
+            "UNS-1",
+            message,
+            numbers={"best": best},
+            thresholds=(CLIFF_TRIALS, CLIFF_STABLE),
+            **where,
         )
     if not is_near(cliff, study.thresholds):
         message = (
@@ -152,15 +120,24 @@ def _of_rate(study: StudyRecord, arm: Arm, learning_rate: Hyperparameter) -> Fin
 
 
 def _rising_at_top(
-    study: StudyRecord, feasible: Sequence[tuple[float, TrialRecord]]
+    study: StudyRecord, feasible: Sequence[tuple[float, TrialRecord]], failed: int
 ) -> list[tuple[float, TrialRecord]]:
-    """Return the trials of the highest rates that finished and whose loss rose (UNS-6), down to the first stable one.
+    """Return the trials above the best rate that finished and whose loss rose (UNS-6), from the highest rate down.
 
-    Those below a stable one are no part of a cliff.
+    No further than to where so many were stable, beside those that failed, that a cliff is out of the question.
     """
-    best = feasible[0][0]
+    best, share = feasible[0][0], study.thresholds[CLIFF_STABLE]
     above = sorted((pair for pair in feasible if pair[0] > best), key=lambda pair: pair[0], reverse=True)
-    return list(takewhile(lambda pair: rise_of(study, pair[1]) is not None, above))
+    rising: list[tuple[float, TrialRecord]] = []
+    stable = 0
+    for rate, trial in above:
+        if rise_of(study, trial) is not None:
+            rising.append((rate, trial))
+            continue
+        stable += 1
+        if stable > max(FEWEST_STABLE, share * (failed + len(rising) + stable)):
+            break
+    return rising
 
 
 def _suspected(
@@ -174,19 +151,17 @@ def _suspected(
     """Return what the probes, and the trials beyond the cliff, say of a best rate that lies near it."""
     where: dict[str, Any] = {"parameter": learning_rate.parameter_name, "scientific": arm.scientific}
     launched = trials_of(arm, Purpose.INSTABILITY_PROBE)
-    probes = [(rate, t) for t in launched if (rate := rate_of(learning_rate, t)) is not None and was_watched(study, t)]
-    just_above = [
-        (rate, t)
-        for rate, t in [*probes, *beyond]
-        if cliff.best < rate <= ROUNDING * study.thresholds[PROBE_RATIO] * cliff.best
-    ]
+    probes = [(rate, t) for t in launched if (rate := rate_of(learning_rate, t)) is not None]
+    highest = ROUNDING * study.thresholds[PROBE_RATIO] * cliff.best
+    ordinary = sorted(beyond, key=lambda pair: pair[0])[:MOST_TRIALS]
+    just_above = [(rate, t) for rate, t in [*probes, *ordinary] if cliff.best < rate <= highest]
     rises = sorted(
         ((rate, t, rise) for rate, t in just_above if (rise := rise_of(study, t)) is not None),
         key=lambda found: (found[0], found[1].index),
     )
     if rises:
-        return _confirmed(study, cliff, rises, where)
-    told = [t for rate, t in just_above if t.purpose is Purpose.INSTABILITY_PROBE]
+        return _confirmed(study, arm, cliff, rises, where)
+    told = [t for rate, t in just_above if t.purpose is Purpose.INSTABILITY_PROBE and was_watched(study, t)]
     near = f"the best rate, {cliff.best:g}, lies just below {cliff.rate:g}, from where on trials fail"
     if told and not any(is_infeasible(study, t) for t in told):
         message = f"No instability: although {near}, training at up to ten times that rate goes smoothly."
@@ -207,7 +182,7 @@ def _suspected(
     notes = ["The probes failed before their loss was seen to fall: log the loss of every early step."] if told else []
     if launched and not told:
         notes = ["The probes say nothing: they were lost, or measured no train_loss at up to ten times the best rate."]
-    severity = Severity.WARN if cliff.between else Severity.BLOCK
+    severity = _severity(study, arm, Severity.WARN if cliff.between else Severity.BLOCK)
     return answer(
         study,
         Code.INSTABILITY,
@@ -225,8 +200,21 @@ def _suspected(
     )
 
 
+def _severity(study: StudyRecord, arm: Arm, severity: Severity) -> Severity:
+    """Return what instability does to the conclusion.
+
+    Where the question is a remedy for it, an unstable arm is what the others are compared with, and no obstacle
+    (WRM-8); only in the best arm it still matters.
+    """
+    if not any(h.role is Role.SCIENTIFIC and meaning_of(h) in REMEDY for h in study.spec.hyperparameters):
+        return severity
+    best = whole(study).best
+    return Severity.WARN if best is not None and best in arm.trials else Severity.INFO
+
+
 def _confirmed(
     study: StudyRecord,
+    arm: Arm,
     cliff: Cliff,
     rises: Sequence[tuple[float, TrialRecord, TrialRise]],
     where: dict[str, Any],
@@ -238,7 +226,7 @@ def _confirmed(
         study,
         Code.INSTABILITY,
         verdict,
-        Severity.BLOCK,
+        _severity(study, arm, Severity.BLOCK),
         "UNS-2",
         f"Training is unstable above the best rate, {cliff.best:g}: at {rate:g} the training loss {rise.told}.",
         action=REMEDIES[verdict],

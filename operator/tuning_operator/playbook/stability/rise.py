@@ -27,12 +27,12 @@ DECLINE_POINTS: Final = Threshold(
 )
 THRESHOLDS: Final = (DEVIATIONS, SHARE, DECLINE, DECLINE_POINTS)
 
-NOISE_POINTS: Final = 30
+NOISE_POINTS: Final = 60
 """The step-to-step noise is that of so many evaluations before the lowest one: it is larger early in training."""
 LAGS: Final = (1, 2, 4, 8)
 LEAST_DIFFERENCES: Final = 4
 LEAST_NOISE_POINTS: Final = 10
-"""Of fewer evaluations the noise cannot be told, and those that follow are taken too."""
+"""Of fewer evaluations the noise cannot be told, and it is taken from later ones."""
 
 
 @dataclass(frozen=True)
@@ -130,14 +130,21 @@ def _noise_before(losses: Series, bottom: int) -> float:
 
     Noise that wanders from evaluation to evaluation hardly shows between neighbours, so wider steps are looked at too.
     """
-    end = max(bottom + 1, LEAST_NOISE_POINTS)
-    before = losses[max(0, end - NOISE_POINTS) : end]
-    return max(_wander(before, lag) for lag in LAGS)
+    later = losses[len(losses) // 2 :]
+    if bottom + 1 >= LEAST_NOISE_POINTS or len(later) < LEAST_NOISE_POINTS:
+        return _noise(losses[max(0, bottom + 1 - NOISE_POINTS) : max(bottom + 1, LEAST_NOISE_POINTS)])
+    # So early there are too few evaluations before: the noise is in proportion to the loss what it is later.
+    level = abs(float(np.median(later)))
+    return _noise(later) * (max(1.0, abs(losses[bottom]) / level) if level else 1.0)
+
+
+def _noise(losses: Series) -> float:
+    return max(_wander(losses, lag) for lag in LAGS)
 
 
 def _wander(losses: Series, lag: int) -> float:
     """Return the noise over steps of `lag` evaluations, from second differences: a steep decline is no noise."""
-    if len(losses) < 2 * lag + LEAST_DIFFERENCES:
+    if len(losses) < max(6 * lag, 2 * lag + LEAST_DIFFERENCES):
         return 0.0
     bends = losses[2 * lag :] - 2 * losses[lag:-lag] + losses[: -2 * lag]
     return float(MAD_TO_DEVIATION * np.median(np.abs(bends - np.median(bends))) / np.sqrt(6))

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
+import numpy as np
+
 from tuning_operator.api.findings import Code, Finding, Severity
 from tuning_operator.playbook.answers import answer, passed, unknown
 from tuning_operator.playbook.arms import Arm, arms
@@ -28,12 +30,21 @@ BASE_RATIO: Final = Threshold(
     "The base rate to warm up to, in times of the unstable one; then its square",
     low=1.0,
 )
+REACH: Final = Threshold(
+    "warmupReach",
+    3.0,
+    Origin.DEFAULT,
+    "A warm-up has helped where training survives at this many times the rate that is unstable without",
+    low=1.0,
+)
 RAISE_STEPS: Final = Threshold(
     "warmupRaiseSteps", 0.05, Origin.TEXT, "Where one longer than this share is needed, a longer run is", high=1.0
 )
 LISTED: Final = (10, 1_000, 10_000, 100_000)
 """Steps of warm-up to try, from the text (WRM-7)."""
 LEAST_CANDIDATES: Final = 3
+ROOM: Final = 3
+"""Times the text's shortest: where no more is allowed, the candidates begin at one step."""
 POST_WARMUP: Final = 2
 """Times the warm-up: how long the rate then stays constant, from the text (WRM-6)."""
 
@@ -77,21 +88,24 @@ def plan(unstable_rate: float, max_steps: int, shorter: int = 0, thresholds: Thr
 def candidates(max_steps: int, shorter: int = 0, thresholds: Thresholds = DEFAULTS) -> tuple[int, ...]:
     """Return the lengths of warm-up to try: those of the text that fit, filled up to three (WRM-7).
 
-    The text's list suits long runs and skips a hundred; so where fewer than three fit, the longest that is allowed
-    is added, and then the geometric middle of the widest gap.
+    The text's list suits long runs and skips a hundred; so where fewer than three fit, there are three at equal ratios
+    up to the longest that is allowed, or, between the text's own, the geometric middle of the widest gap.
     """
     longest = math.floor(thresholds[LONGEST] * max_steps)
-    chosen = {steps for steps in LISTED if shorter < steps <= longest}
-    if longest > shorter and len(chosen) < LEAST_CANDIDATES:
-        chosen.add(longest)
-    while chosen and len(chosen) < LEAST_CANDIDATES:
-        ordered = sorted({max(shorter, 1), *chosen} if len(chosen) == 1 else chosen)
-        gaps = [(high / low, low, high) for low, high in pairwise(ordered)]
-        middle = round(math.sqrt(math.prod(max(gaps)[1:]))) if gaps else 0
-        if middle in chosen or not shorter < middle <= longest:
-            break
-        chosen.add(middle)
-    return tuple(sorted(chosen))
+    if longest <= shorter:
+        return ()
+    listed = [steps for steps in LISTED if shorter < steps <= longest]
+    if len(listed) >= LEAST_CANDIDATES:
+        return tuple(listed)
+    if shorter:
+        spaced = np.geomspace(shorter, longest, LEAST_CANDIDATES + 1)[1:]
+    elif longest <= ROOM * LISTED[0]:
+        spaced = np.geomspace(1, longest, LEAST_CANDIDATES)
+    else:
+        ends = sorted({*listed, longest})
+        low, high = max(pairwise(ends), key=lambda gap: gap[1] / gap[0])
+        spaced = np.asarray([*ends, *([math.sqrt(low * high)] if len(ends) < LEAST_CANDIDATES else [])])
+    return tuple(sorted({round(steps) for steps in spaced}))
 
 
 def choose(survived: Mapping[int, bool], max_steps: int, thresholds: Thresholds = DEFAULTS) -> Choice:
@@ -189,17 +203,21 @@ def _found(study: StudyRecord, tried: Tried) -> Finding:
         )
         action = "Name the study in which training was unstable in previousStudies, and set training.maxSteps."
         return unknown(study, Code.WARMUP, "WRM-6", message, action=action, **where)
-    least = study.thresholds[BASE_RATIO] * tried.unstable_rate
+    # The plan aims at ten times that rate, and a search that goes so far hardly ever tries its very end.
+    least = study.thresholds[REACH] * tried.unstable_rate
     survived = tried.survived(least)
     if not survived:
         message = f"Which warm-up helps is not known: none was followed to its plateau at a rate of {least:g} or more."
-        action = f"Try warm-ups up to at least {least:g}, ten times the rate at which training is unstable."
+        ratio = study.thresholds[BASE_RATIO]
+        action = f"Try warm-ups up to {ratio * tried.unstable_rate:g}, {ratio:g} times the unstable rate."
         return unknown(study, Code.WARMUP, "WRM-6", message, action=action, **where)
     choice = choose(survived, tried.max_steps, study.thresholds)
-    numbers = {"unstableBaseLearningRate": tried.unstable_rate, "baseLearningRate": least, "maxSteps": tried.max_steps}
+    numbers = {"unstableBaseLearningRate": tried.unstable_rate, "maxSteps": tried.max_steps}
     if choice.warmup_steps is None:
         return _insufficient(study, tried.max_steps, numbers, where)
     share = choice.warmup_steps / tried.max_steps
+    survivors = tried.survivors(choice.warmup_steps, least)
+    reached = survivors[0].rate
     advice = "" if choice.verdict == "Found" else " Consider a longer run: the warm-up takes much of this one."
     return answer(
         study,
@@ -207,12 +225,17 @@ def _found(study: StudyRecord, tried: Tried) -> Finding:
         choice.verdict,
         Severity.INFO,
         "WRM-9" if advice else "WRM-6",
-        f"The shortest warm-up that trains at {least:g} is {choice.warmup_steps} steps, {share:.0%} of the run.",
+        f"The shortest warm-up that trains at {reached:g} is {choice.warmup_steps} steps, {share:.0%} of the run.",
         action=f"Put it before the old schedule, {choice.total_steps} steps in all, and compare with the run without "
         f"it at the best checkpoints.{advice}",
-        numbers=numbers | {"warmupSteps": choice.warmup_steps, "totalSteps": choice.total_steps or math.nan},
-        thresholds=(BASE_RATIO, LONGEST, RAISE_STEPS),
-        trials=tried.survivors(choice.warmup_steps, least),
+        numbers=numbers
+        | {
+            "baseLearningRate": reached,
+            "warmupSteps": choice.warmup_steps,
+            "totalSteps": choice.total_steps or math.nan,
+        },
+        thresholds=(REACH, LONGEST, RAISE_STEPS),
+        trials=[a.trial for a in survivors],
         **where,
     )
 

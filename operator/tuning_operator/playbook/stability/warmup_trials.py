@@ -50,10 +50,10 @@ class Tried:
                 outcomes[attempt.warmup_steps] = outcomes.get(attempt.warmup_steps, False) or attempt.survived
         return outcomes
 
-    def survivors(self, warmup_steps: int, least_rate: float) -> list[TrialRecord]:
-        """Return the trials of one length that survived."""
-        found = (a for a in self.attempts if a.survived and a.warmup_steps == warmup_steps)
-        return [a.trial for a in found if a.rate >= ROUNDING * least_rate]
+    def survivors(self, warmup_steps: int, least_rate: float) -> list[Attempt]:
+        """Return the attempts of one length that survived, that with the highest rate first."""
+        found = [a for a in self.attempts if a.survived and a.warmup_steps == warmup_steps]
+        return sorted((a for a in found if a.rate >= ROUNDING * least_rate), key=lambda a: -a.rate)
 
 
 def tried_of(study: StudyRecord, earlier: Sequence[StudyRecord]) -> list[Tried] | None:
@@ -92,7 +92,7 @@ def _attempt(study: StudyRecord, warmup: Hyperparameter, arm: Arm, trial: TrialR
         return None
     end = RAMP_AND_PLATEAU * steps
     rise = rise_of(study, trial)
-    if (rise is not None and rise.step <= end) or (rise is None and is_infeasible(study, trial)):
+    if is_infeasible(study, trial) or (rise is not None and rise.step <= end):
         return Attempt(trial, steps, rate, survived=False)
     if not trial.curve.steps or trial.curve.steps[-1] < end:
         return None

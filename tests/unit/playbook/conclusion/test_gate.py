@@ -62,9 +62,18 @@ def test_five_are_enough_to_be_blocked() -> None:
     assert state_of(study(40, 5), [finding(Code.FAIR_COMPARISON, "Budget")]) is ConclusionState.BLOCKED
 
 
-@pytest.mark.parametrize("code", [Code.SPECIFICATION, Code.PIPELINE_BUG, Code.INFEASIBLE])
-def test_what_more_trials_would_not_cure_blocks_from_the_start(code: Code) -> None:
-    assert state_of(study(0, 0), [finding(code, "Any")]) is ConclusionState.BLOCKED
+@pytest.mark.parametrize(
+    ("code", "verdict"),
+    [
+        (Code.SPECIFICATION, "BatchSizeSearched"),
+        (Code.PIPELINE_BUG, "TrainLossRises"),
+        (Code.INFEASIBLE, "PossibleBug"),
+        (Code.FAIR_COMPARISON, "NotTuned"),
+        (Code.FAIR_COMPARISON, "NoBaseline"),
+    ],
+)
+def test_what_more_trials_would_not_cure_blocks_from_the_start(code: Code, verdict: str) -> None:
+    assert state_of(study(0, 0), [finding(code, verdict)]) is ConclusionState.BLOCKED
 
 
 def test_points_chosen_by_hand_have_no_space_to_judge() -> None:

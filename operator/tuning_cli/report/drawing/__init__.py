@@ -1,0 +1,1 @@
+"""From figures as values to Plotly's JSON."""
