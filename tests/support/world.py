@@ -169,8 +169,6 @@ class World:
             if is_empty(decision):
                 return
             self.apply(decision)
-            if decision.asks_analysis:
-                self.study_was_analysed()
         raise AssertionError(f"the operator does not come to rest: {decision}")
 
     def apply(self, decision: Decision, writes: int | None = None, order: int | None = None) -> None:
@@ -191,6 +189,8 @@ class World:
             self.writes.append(self.now)
         active = sum(not trial.status.state.is_finished for trial in self.trials.values())
         self.most_active = max(self.most_active, active)
+        if decision.asks_analysis:
+            self.study_was_analysed()
 
     def killed(self) -> None:
         """Forget what only the operator's memory held: the last states of pods that are gone."""

@@ -24,6 +24,21 @@ KINDS: Final = {
 """How a follow-up is called in its name; those of one kind are numbered together."""
 
 
+def is_outdated(snapshot: Snapshot) -> bool:
+    """Whether the analysis at hand is of another specification, or the status knows a newer one.
+
+    Another operator may have written that, for the moment in which two overlap.
+    """
+    analysis, known = snapshot.analysis, snapshot.study.status.analysed
+    if analysis is None:
+        return False
+    if analysis.generation != snapshot.study.generation:
+        return True
+    if known is None or known.generation != analysis.generation:
+        return False
+    return analysis.trials < known.trials <= ended_trials(snapshot.trials.values())
+
+
 def wants_analysis(snapshot: Snapshot, trials: Sequence[TrialView], search: Outcome | None) -> bool:
     """Whether the study must be analysed: at its start, now and then while it runs, and before it is over.
 

@@ -47,8 +47,8 @@ def decide(snapshot: Snapshot) -> Decision:
     if snapshot.study.deleting:
         # The garbage collector removes trials, Jobs and pods by their owner references.
         return Decision()
-    if snapshot.analysis is not None and snapshot.analysis.generation != snapshot.study.generation:
-        snapshot = replace(snapshot, analysis=None)  # of a study that was another
+    if concluding.is_outdated(snapshot):
+        snapshot = replace(snapshot, analysis=None)
     try:
         acceptance.check(snapshot)
         refusal = None

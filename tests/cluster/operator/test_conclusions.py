@@ -3,33 +3,18 @@
 import json
 import math
 import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import pytest
-
-from tests.cluster.operator.conftest import OPERATOR, Lab
-from tests.support.api import Manifest
-from tests.support.builders import a_range, a_study
-from tests.support.kubelet import Attempt, Container, Ends, Runs, loss
-from tests.support.nursery import Fork, Nursery
-from tests.support.proxy import Call, Fault, Proxy
+from tests.cluster.operator.conftest import Lab, too_high
+from tests.support.api import Api, path_of
+from tests.support.builders import a_range
+from tests.support.kubelet import EVALUATIONS, Attempt, Container, Ends, Runs, trains
 from tuning_contract.exit_codes import ExitCode
 from tuning_contract.record import RecordStatus
 from tuning_operator.api import names
 
-GOAL = {"question": "Which learning rate is best?"}
-EVALUATIONS = 12
 CLIFF = 0.1
 """A learning rate beyond which training diverges."""
-
-
-def trains(attempt: Attempt) -> Ends:
-    """Train to the end, with a curve long enough to be judged: the best rate is 0.01."""
-    best = loss(attempt.environment.parameters)
-    curve = [best + 1 / (k + 1) for k in range(EVALUATIONS - 1)]
-    return Ends(0, attempt.record(RecordStatus.COMPLETED, *curve, best))
 
 
 def diverges_beyond_the_cliff(attempt: Attempt) -> Ends:
@@ -43,22 +28,9 @@ def diverges_beyond_the_cliff(attempt: Attempt) -> Ends:
     return Ends(0, attempt.record(RecordStatus.COMPLETED, *curve, best))
 
 
-def too_high(**spec: Any) -> Manifest:
-    """Return a study whose range leaves out the best rate: all good trials lie at its low end."""
-    rate = a_range("learning_rate", low=0.05, high=1.0, scale="Log")
-    budget = {"maxTrials": 12, "parallelTrials": 4}
-    return a_study(**{"goal": GOAL, "hyperparameters": [rate], "budget": budget, **spec})
-
-
 def answers(lab: Lab, name: str = "digits") -> dict[str, tuple[str, str]]:
     """Return status and reason of each condition."""
     return {c["type"]: (c["status"], c["reason"]) for c in lab.status(name)["conditions"]}
-
-
-def follows(lab: Lab) -> Manifest:
-    """Return the study that was created to follow the first one; empty: there is none."""
-    found = lab.api.list("tuningstudies", lab.namespace)
-    return next((s for s in found if s["metadata"]["name"] == "digits-r2"), {})
 
 
 def test_who_waits_for_a_study_s_end_finds_its_conclusion_and_the_study_that_should_follow(lab: Lab) -> None:
@@ -82,7 +54,7 @@ def test_who_waits_for_a_study_s_end_finds_its_conclusion_and_the_study_that_sho
     described = lab.until("its events", lambda: _with(lab.kubectl("describe", "study", "digits"), "NextStudyProposed"))
     assert "ConclusionBlocked" in described
     assert "Blocked" in lab.kubectl("get", "study", "digits", "--output=wide")
-    assert follows(lab) == {}
+    assert lab.find("digits-r2") == {}
 
 
 def test_the_operator_applies_the_study_that_follows_as_the_same_account(lab: Lab) -> None:
@@ -93,7 +65,7 @@ def test_the_operator_applies_the_study_that_follows_as_the_same_account(lab: La
     study = lab.create(too_high(nextStudy={"policy": "Run", "maxStudies": 2}, trial={"template": template}))
     status = lab.await_state("Succeeded")
     assert status["nextStudy"]["applied"] is True
-    second = follows(lab)
+    second = lab.find("digits-r2")
     notes = second["metadata"]["annotations"]
     assert (notes[names.ANNOTATION_FOLLOWS], notes[names.ANNOTATION_ROUND]) == ("digits", "2")
     assert second["spec"]["previousStudies"] == ["digits"]
@@ -119,7 +91,7 @@ def test_a_name_that_somebody_else_uses_is_told_and_their_study_left_alone(lab: 
     status = lab.await_state("Succeeded")
     assert status["nextStudy"]["applied"] is False
     assert "exists already" in status["nextStudy"]["note"]
-    assert follows(lab)["spec"] == theirs["spec"]
+    assert lab.find("digits-r2")["spec"] == theirs["spec"]
 
 
 def test_a_suspected_instability_is_probed_before_the_study_is_over(lab: Lab) -> None:
@@ -160,9 +132,10 @@ def test_a_study_that_cannot_be_analysed_ends_all_the_same(lab: Lab, operator_ku
     lab.create(too_high(budget={"maxTrials": 6, "parallelTrials": 1}))
     lab.until("the last trial runs", lambda: last_one_waits.is_set() and lab.kubelet.live(lab.namespace))
     broken = next(t["metadata"]["name"] for i, t in lab.trials().items() if i == 0)
-    patch = json.dumps({"status": {"result": {"curve": "no curve"}}})
-    arguments = ("patch", "trial", broken, "--subresource=status", "--type=merge", f"--patch={patch}")
-    lab.plane.kubectl(*arguments, f"--namespace={lab.namespace}", f"--as={OPERATOR}")
+    trial = lab.api.get("tuningtrials", lab.namespace, broken)
+    trial["status"]["result"]["curve"] = "no curve"
+    # Nobody but the operator may write that.
+    Api(operator_kubeconfig).call("PUT", path_of("tuningtrials", lab.namespace, broken, "status"), trial)
     (attempt,) = lab.kubelet.live(lab.namespace)
     lab.kubelet.end(attempt, trains(attempt))
     status = lab.await_state("Succeeded")
@@ -170,68 +143,6 @@ def test_a_study_that_cannot_be_analysed_ends_all_the_same(lab: Lab, operator_ku
     assert broken in lab.condition("ConclusionReady")["message"]
     assert "conclusion" not in status
     assert status["best"]
-
-
-# --- an operator that dies -------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    """Where operators start in a moment."""
-    with Nursery() as nursery:
-        yield nursery
-
-
-class KillAtTheNextStudy(Fault):
-    """Kills the operator when it creates the study that follows: before it is there, or before it hears of it."""
-
-    def __init__(self, operator: Fork, is_there: bool) -> None:
-        self._operator, self._is_there = operator, is_there
-        self.killed = threading.Event()
-
-    def before(self, call: Call) -> int | None:
-        """Kill it before the study is there."""
-        return self._kill() if not self._is_there and self._creates(call) else None
-
-    def after(self, call: Call) -> int | None:
-        """Kill it when the study is there."""
-        return self._kill() if self._is_there and self._creates(call) else None
-
-    def _creates(self, call: Call) -> bool:
-        is_study = call.path.split("?")[0].endswith("/tuningstudies")
-        return call.is_write and is_study and not self.killed.is_set()
-
-    def _kill(self) -> int:
-        self._operator.kill()
-        self.killed.set()
-        return 0
-
-
-@pytest.mark.parametrize("is_there", [False, True])
-def test_an_operator_that_dies_while_it_creates_the_next_study_creates_it_once(
-    bench: Callable[[], Lab], nursery: Nursery, operator_kubeconfig: Path, tmp_path: Path, is_there: bool
-) -> None:
-    lab = bench()
-    lab.script(trains)
-    with Proxy(operator_kubeconfig, tmp_path) as proxy:
-        operator = Fork(proxy.kubeconfig, tmp_path / "operator.log")
-        operator.nursery = nursery
-        proxy.fault = fault = KillAtTheNextStudy(operator, is_there)
-        operator.start()
-        try:
-            lab.create(too_high(nextStudy={"policy": "Run", "maxStudies": 2}))
-            lab.until("the operator was killed", fault.killed.is_set)
-            assert lab.status()["state"] == "Running"
-            assert bool(follows(lab)) is is_there
-            made = follows(lab).get("metadata", {}).get("uid")
-            proxy.fault = Fault()
-            operator.start()
-            status = lab.await_state("Succeeded")
-        finally:
-            operator.kill()
-    assert status["nextStudy"]["applied"] is True
-    assert follows(lab)["metadata"]["uid"] == (made or follows(lab)["metadata"]["uid"])
-    assert len(lab.api.list("tuningstudies", lab.namespace)) == 2
 
 
 def _with(text: str, word: str) -> str | None:

@@ -103,6 +103,13 @@ def test_a_study_is_not_over_before_all_of_its_trials_were_analysed() -> None:
     assert state_of(last, study) == "Succeeded"
 
 
+def test_an_operator_that_lags_behind_another_one_does_not_take_its_conclusion_back() -> None:
+    study = a_small_study()
+    over = decide(a_snapshot(study, SEARCHED, analysis=analysed(2))).study_status
+    assert over is not None
+    assert decide(a_snapshot(replace(study, status=over), SEARCHED, analysis=analysed(1))) == Decision()
+
+
 def test_trials_that_are_being_stopped_end_before_the_study_is_analysed() -> None:
     study = a_small_study(TuningStudyStatus(analysed=Analysed(trials=0, generation=1)))
     trials = [*SEARCHED, a_trial(2, state="Running")]
