@@ -43,6 +43,11 @@ def story(world: World) -> dict[int, tuple[Any, ...]]:
     }
 
 
+def reason(world: World, kind: str) -> str:
+    """The reason of a condition of the study."""
+    return next(c.reason for c in world.study.status.conditions if c.type == kind)
+
+
 def one(end: End, *more: End) -> Script:
     return {0: [Life(end), *map(Life, more)]}
 
@@ -529,7 +534,7 @@ def test_all_points_of_a_list_are_tried_however_they_lie_in_the_arms() -> None:
     search = {"algorithm": "List", "points": points}
     world = a_world(hyperparameters=[a_choice(), RATE], search=search, budget={"maxTrials": 8}).run()
     assert len(tried(world)) == 8
-    assert world.study.status.conditions[-2].reason == "MaxTrialsReached"
+    assert reason(world, "Succeeded") == "MaxTrialsReached"
 
 
 @pytest.mark.parametrize("rule", [{"rule": "None"}, {"rule": "DivergedOnly"}, {"rule": "SuccessiveHalving", "eta": 2}])

@@ -19,7 +19,8 @@ from tuning_operator.study.snapshot import PreviousStudy, Snapshot, TrialView
 
 def observations_of(spec: TuningStudySpec, trials: Iterable[TrialView]) -> list[Observation]:
     """Return the trials as observations, in the order of their numbers."""
-    return [_observation(spec, trial) for trial in sorted(trials, key=lambda trial: trial.spec.index)]
+    searched = (trial for trial in trials if trial.spec.purpose.is_search)
+    return [_observation(spec, trial) for trial in sorted(searched, key=lambda trial: trial.spec.index)]
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from tuning_operator.api.trial import TrialPurpose, TrialState
 from tuning_operator.study import budget, lint, starting
 from tuning_operator.study.answers import answers
 from tuning_operator.study.best import best_trials, complete_points, pareto_front, violates
+from tuning_operator.study.bounded import bounded
 from tuning_operator.study.budget import Outcome, OutcomeKind
 from tuning_operator.study.conditions import condition, find, merged
 from tuning_operator.study.evidence import previous_evidence
@@ -57,7 +58,7 @@ def study_status(snapshot: Snapshot, trials: Sequence[TrialView], findings: Find
     top = best_trials(snapshot.study.spec, points)
     done = sum(budget.counts(trial.spec, trial.status) for trial in trials)
     before = study.status.completion_time
-    return TuningStudyStatus(
+    status = TuningStudyStatus(
         observed_generation=study.generation,
         state=_state(snapshot, findings),
         progress=f"{done}/{study.spec.budget.max_trials}",
@@ -76,6 +77,8 @@ def study_status(snapshot: Snapshot, trials: Sequence[TrialView], findings: Find
         next_study=said.next_study,
         conditions=merged(study.status.conditions, [*_conditions(snapshot, findings), *said.conditions]),
     )
+    # Without findings it is small enough as it is, and a running study is looked at often.
+    return bounded(status) if said.analysed is not None else status
 
 
 def _evidence(snapshot: Snapshot, findings: Findings) -> list[PreviousEvidence]:
