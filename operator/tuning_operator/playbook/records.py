@@ -132,6 +132,8 @@ class StudyRecord:
     name: str
     spec: TuningStudySpec
     trials: tuple[TrialRecord, ...] = ()
+    round: int = 1
+    """Which study of a chain it is: one more than the study that it follows."""
 
     @cached_property
     def thresholds(self) -> Thresholds:
