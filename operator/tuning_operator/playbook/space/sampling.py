@@ -1,5 +1,6 @@
 """Was the space sampled densely enough? One can never be sure: SMP-1. What can be said is here (K11)."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -127,8 +128,7 @@ def smooth_share(trials: int, dimensions: int, good: float) -> float:
     half = trials / 2
     if not 1 < good < half:
         return 0.0 if good <= 1 else 1.0
-    power = 2 / max(dimensions, 1)
-    nearest, wanted = (1 / half) ** power, (good / half) ** power
+    nearest, wanted = (math.pow(rank / half, 2 / max(dimensions, 1)) for rank in (1, good))
     return (wanted - nearest) / (1 - nearest)
 
 
