@@ -1,7 +1,6 @@
 """Run the benchmark: `PYTHONPATH=operator:. python -m benchmarks.findings`."""
 
 import argparse
-import json
 import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -28,7 +27,7 @@ def main() -> int:
         for done, found in enumerate(pool.map(_rows, measures, [repetitions] * len(measures)), 1):
             rows += found
             # What was counted so far stays, whatever comes.
-            options.json.write_text(json.dumps(report.as_json(rows, repetitions), indent=1) + "\n")
+            options.json.write_text(report.as_text(rows, repetitions))
             print(f"{done} of {len(measures)}: {found[0].rule}", file=sys.stderr, flush=True)
     print(*report.lines(rows), sep="\n")
     broken = report.broken(rows)
