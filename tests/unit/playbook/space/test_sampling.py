@@ -84,6 +84,17 @@ def test_a_sparse_arm_blocks_a_comparison_of_arms() -> None:
     ]
 
 
+@pytest.mark.parametrize(("behind", "severity"), [(0.15, Severity.BLOCK), (0.25, Severity.WARN)])
+def test_a_sparse_arm_that_no_missed_point_would_save_blocks_nothing(behind: float, severity: Severity) -> None:
+    spec = spec_of([OPTIMIZER, LEARNING_RATE], baseline={"scientific": {"optimizer": "sgd"}, "retrainDeviation": 0.002})
+    trials = [
+        trial_of(spec, 100 * a + i, {"optimizer": o, "learning_rate": 1e-3 * (1 + i)}, float(v))
+        for a, (o, values) in enumerate((("sgd", DENSE), ("adam", [v + behind for v in LONELY])))
+        for i, v in enumerate(values)
+    ]
+    assert [f.severity for f in check(study_of(spec, trials)) if f.verdict == "Sparse"] == [severity]
+
+
 def test_retrains_and_probes_make_no_sample_denser() -> None:
     study = _study(LONELY, noise=0.002)
     more = [
