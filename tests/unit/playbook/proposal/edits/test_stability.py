@@ -31,6 +31,7 @@ def test_the_planned_warm_ups_are_compared_with_none_at_higher_rates() -> None:
     assert rate is not None
     assert (warmup.role, warmup.values) == (Role.SCIENTIFIC, ["0", "10", "77", "600"])
     assert rate.high == 10.0
+    assert change.spec.budget.max_trials == 40, "ten for each warm-up"
     assert change.spec.baseline is not None
     assert change.spec.baseline.scientific == {"warmup_steps": "0"}
 
@@ -66,3 +67,12 @@ def test_a_threshold_that_is_there_is_moved() -> None:
     moved = clipped(study_of(spec), [recommended(2.0)], Change(spec)).hyperparameter("clip")
     assert moved is not None
     assert (moved.parameter_name, moved.value) == ("max_grad_norm", "2")
+
+
+def test_of_two_arms_the_smaller_norm_counts_and_is_said_once() -> None:
+    spec = spec_of([LEARNING_RATE])
+    change = clipped(study_of(spec), [recommended(3.0), recommended(2.0)], Change(spec))
+    added = change.hyperparameter("clip_norm")
+    assert added is not None
+    assert added.value == "2"
+    assert len(change.reasons) == 1
