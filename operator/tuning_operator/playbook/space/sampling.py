@@ -141,7 +141,7 @@ def smooth_share(trials: int, dimensions: int, good: float) -> float:
     if not 1 < good < half:
         return 0.0 if good <= 1 else 1.0
     nearest, wanted = (math.pow(rank / half, 2 / max(dimensions, 1)) for rank in (1, good))
-    return (wanted - nearest) / (1 - nearest)
+    return float((wanted - nearest) / (1 - nearest))
 
 
 def _luck(arm: Arm) -> list[Finding]:

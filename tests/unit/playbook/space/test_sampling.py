@@ -1,4 +1,4 @@
-"""Was the space sampled densely enough? (shared/playbook K11)"""
+"""Was the space sampled densely enough? (K11)"""
 
 from collections.abc import Sequence
 from typing import Any
