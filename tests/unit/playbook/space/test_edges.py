@@ -280,7 +280,7 @@ def test_a_lucky_neighbour_on_a_steep_slope_makes_no_edge_flat() -> None:
     spec = spec_of([LEARNING_RATE], **KNOWN_NOISE)
     losses = [0.28, 0.26, 0.24, 0.21, 0.19, 0.18, 0.16, 0.14, 0.122, 0.119, 0.118, 0.095, 0.0766, 0.076]
     trials = [
-        trial_of(spec, i, {"learning_rate": 10 ** (-4 + 4 * (i + 0.5) / 14)}, curve=[1.0] * 10 + [loss] * 10)
+        trial_of(spec, i, {"learning_rate": 10 ** (-4 + 4 * (i + 0.3) / 14)}, curve=[1.0] * 10 + [loss] * 10)
         for i, loss in enumerate(losses)
     ]
     (found,) = check(study_of(spec, trials))
