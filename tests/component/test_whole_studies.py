@@ -1,6 +1,8 @@
 """Whole studies, from the first look to the last write, in a small world in memory."""
 
+import json
 from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -11,10 +13,15 @@ from hypothesis import strategies as st
 from tests.support.builders import a_choice, a_fixed, a_range
 from tests.support.views import UID, a_study
 from tests.support.world import End, Life, OperatorKilled, Script, World, is_empty
-from tuning_operator.api.trial import TrialState
+from tuning_operator.api.findings import Conclusion, ConclusionState
+from tuning_operator.api.study_status import NextStudyProposal
+from tuning_operator.api.trial import TrialPurpose, TrialState
+from tuning_operator.playbook.analysis import Analysis
+from tuning_operator.playbook.follow_ups import FollowUp
+from tuning_operator.playbook.records import Purpose
 from tuning_operator.search.arms import shares
 from tuning_operator.study.decide import decide
-from tuning_operator.study.snapshot import Refusal
+from tuning_operator.study.snapshot import Refusal, StudyView, TrialView
 
 BUDGET = {"maxTrials": 6, "parallelTrials": 2, "maxFailedTrials": 99}
 RATE = a_range(low=1e-4, high=1.0, scale="Log")
@@ -41,6 +48,11 @@ def story(world: World) -> dict[int, tuple[Any, ...]]:
         )
         for t in world.trials.values()
     }
+
+
+def reason(world: World, kind: str) -> str:
+    """The reason of a condition of the study."""
+    return next(c.reason for c in world.study.status.conditions if c.type == kind)
 
 
 def one(end: End, *more: End) -> Script:
@@ -256,7 +268,7 @@ def test_a_refused_job_is_tried_again_when_its_wait_is_over() -> None:
 ENDS = st.sampled_from([*End, *[End.RESULT] * 8])
 LIVES = st.builds(Life, ENDS, st.integers(1, 3))
 SCRIPTS = st.dictionaries(st.integers(0, 8), st.lists(LIVES, max_size=3), max_size=5)
-WHOLE_STUDIES = settings(max_examples=20)
+WHOLE_STUDIES = settings(max_examples=20, deadline=None)
 KILLS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 99), st.integers(0, 8)), max_size=8)
 """After how many writes the operator is killed, the order of its creations, and for how many ticks it is away."""
 
@@ -529,7 +541,7 @@ def test_all_points_of_a_list_are_tried_however_they_lie_in_the_arms() -> None:
     search = {"algorithm": "List", "points": points}
     world = a_world(hyperparameters=[a_choice(), RATE], search=search, budget={"maxTrials": 8}).run()
     assert len(tried(world)) == 8
-    assert world.study.status.conditions[-2].reason == "MaxTrialsReached"
+    assert reason(world, "Succeeded") == "MaxTrialsReached"
 
 
 @pytest.mark.parametrize("rule", [{"rule": "None"}, {"rule": "DivergedOnly"}, {"rule": "SuccessiveHalving", "eta": 2}])
@@ -542,3 +554,78 @@ def test_another_rule_lets_paused_trials_go_on_as_there_is_room(rule: dict[str, 
     world.run()
     assert world.most_training <= 2
     assert world.study.status.progress == "16/16"
+
+
+# --- after the search ------------------------------------------------------------------------------------------------
+
+
+def asks_for(study: StudyView, trials: Sequence[TrialView]) -> Analysis:
+    """Ask for two retrains of the best trial, and, when they have ended, for another study."""
+    best = min((t for t in trials if t.spec.purpose.is_search), key=lambda t: t.name)
+    done = {t.spec.index for t in trials if t.spec.purpose is TrialPurpose.RETRAIN and t.status.state.is_finished}
+    parameters = json.loads(best.spec.parameters)
+    left = [n for n in (0, 1) if n not in done]
+    follow_ups = tuple(FollowUp(Purpose.RETRAIN, n, best.name, parameters, parameters, 7 + n) for n in left)
+    manifest = {"metadata": {"name": "digits-r2"}, "spec": {"budget": {}}}
+    proposal = NextStudyProposal(name="digits-r2", goal="Is it so?", reasons=["It was not."], manifest=manifest)
+    conclusion = Conclusion(state=ConclusionState.BLOCKED, reason="Expand", message="It lies at the edge.")
+    return Analysis((), conclusion, proposal, follow_ups)
+
+
+def a_concluding_world(**fields: Any) -> World:
+    world = a_world(nextStudy={"policy": "Run"}, **fields)
+    world.analyse = asks_for
+    return world
+
+
+def test_a_study_retrains_and_is_followed_by_another_before_it_is_over() -> None:
+    world = a_concluding_world().run()
+    retrains = [t for t in world.trials.values() if t.spec.purpose is TrialPurpose.RETRAIN]
+    assert [t.status.state for t in retrains] == [TrialState.SUCCEEDED] * 2
+    assert [t.spec.seed for t in retrains] == [7, 8]
+    assert list(world.following) == ["digits-r2"]
+    status = world.study.status
+    assert (status.state, status.progress, status.trials.total, status.trials.retrains) == ("Succeeded", "6/6", 8, 2)
+    assert status.next_study is not None
+    assert status.next_study.applied
+    assert reason(world, "QuestionAnswered") == "Expand"
+    assert world.most_active <= 2
+
+
+def test_a_retrain_that_is_lost_runs_again_and_one_that_crashes_is_told() -> None:
+    lost, crashed = a_concluding_world(), a_concluding_world()
+    lost.follow_up_lives = [Life(End.DELETED)]
+    crashed.follow_up_lives = [Life(End.CRASHED)]
+    assert lost.run().study.status.trials.infrastructure_retries == 2
+    assert crashed.run().study.status.trials.failed == 2
+    assert crashed.study.status.state == "Succeeded"
+
+
+@WHOLE_STUDIES
+@given(KILLS)
+def test_a_killed_operator_retrains_nothing_twice_and_creates_one_study(kills: list[tuple[int, int, int]]) -> None:
+    world = run_with_kills(a_concluding_world(), kills)
+    world.run()
+    assert story_of_all(world) == story_of_all(a_concluding_world().run())
+    assert list(world.following) == ["digits-r2"]
+    assert world.study.status.state == "Succeeded"
+
+
+def test_raising_the_budget_of_a_concluded_study_continues_it_and_concludes_anew() -> None:
+    world = a_concluding_world().run()
+    analyses = world.analyses
+    world.change_spec(budget={"max_trials": 8})
+    world.run()
+    assert world.study.status.progress == "8/8"
+    assert world.analyses > analyses
+    assert world.study.status.analysed is not None
+    assert world.study.status.analysed.trials == 10
+
+
+def test_a_study_is_analysed_now_and_then_and_not_at_every_trial() -> None:
+    world = a_world(budget={**BUDGET, "maxTrials": 60, "parallelTrials": 4}).run()
+    assert 5 <= world.analyses <= 14
+
+
+def story_of_all(world: World) -> dict[str, tuple[Any, ...]]:
+    return {t.name: (t.spec.parameters, t.spec.seed, t.status.state) for t in world.trials.values()}

@@ -83,21 +83,12 @@ def parse_yaml(text: str, file: str, kind: str | None = None) -> Document:
         raise InputError(Problem("is no YAML: it is nested too deeply", file)) from None
     pairs = [(data, node) for data, node in zip(found, nodes, strict=True) if data is not None]
     located = [(data, _lines(node, file)) for data, node in pairs]
-    documents = [Document(file, _whole(data), lines) for data, lines in located]
+    documents = [Document(file, with_whole_characters(data), lines) for data, lines in located]
     if len(documents) > 1 and kind is not None:
         documents = [each for each in documents if isinstance(each.data, dict) and each.data.get("kind") == kind]
     if len(documents) != 1:
         raise InputError(Problem(f"holds {len(documents)} documents and must hold one {kind or ''}".strip(), file))
     return documents[0]
-
-
-def _whole(data: Any) -> Any:
-    r"""Return the data with characters whole that JSON wrote as two escapes, such as "\ud83d\ude00"."""
-    if isinstance(data, str):
-        return data.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if not data.isascii() else data
-    if isinstance(data, dict):
-        return {_whole(key): _whole(value) for key, value in data.items()}
-    return [_whole(value) for value in data] if isinstance(data, list) else data
 
 
 def _lines(node: Any, file: str) -> dict[Path_, int]:
@@ -115,6 +106,19 @@ def _lines(node: Any, file: str) -> dict[Path_, int]:
         elif each.id == "sequence":
             waiting += [((*path, index), value) for index, value in enumerate(each.value)]
     return lines
+
+
+def with_whole_characters(data: Any) -> Any:
+    r"""Return the data with characters whole that JSON wrote as two escapes; half a one becomes U+FFFD.
+
+    >>> with_whole_characters(["\ud83d\ude00", 1]) == ["\U0001f600", 1]
+    True
+    """
+    if isinstance(data, str):
+        return data if data.isascii() else data.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(data, dict):
+        return {with_whole_characters(key): with_whole_characters(value) for key, value in data.items()}
+    return [with_whole_characters(value) for value in data] if isinstance(data, list) else data
 
 
 def dotted(path: Sequence[Key]) -> str:

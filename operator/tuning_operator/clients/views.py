@@ -34,6 +34,7 @@ def study_view(raw: Raw) -> StudyView:
         spec=TuningStudySpec.model_validate(raw["spec"]),
         status=TuningStudyStatus.model_validate(raw.get("status") or {}),
         template_hash=_digest(raw["spec"]["trial"]),
+        round=names.round_of(meta.get("annotations") or {}),
     )
 
 

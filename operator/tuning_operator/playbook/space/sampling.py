@@ -1,5 +1,6 @@
 """Was the space sampled densely enough? One can never be sure: SMP-1. What can be said is here (K11)."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -18,12 +19,21 @@ __all__ = ["best_of", "check", "search_spread"]
 LEAST: Final = Threshold("samplingTrials", 8, Origin.DEFAULT, "The fewest feasible trials that show a density")
 GOOD: Final = Threshold(
     "goodRegion",
-    0.25,
+    0.2,
     Origin.DEFAULT,
-    "How far from the best, as a share of the distance to the median, a trial is still good",
+    "How far from the best, as a share of the distance to the median, a trial is at least still good",
     0.0,
     1.0,
 )
+SMOOTH: Final = Threshold(
+    "smoothRegion",
+    1.75,
+    Origin.DEFAULT,
+    "How many times farther than on a smooth landscape the last of the good trials may be",
+    0.0,
+)
+MOST: Final = 0.9
+"""However few trials there are, the median is not good."""
 GOOD_TRIALS: Final = Threshold("goodTrials", 3, Origin.DEFAULT, "The fewest good trials, the best one among them")
 SIMILAR: Final = Threshold(
     "repetitionTrials", 0.8, Origin.DEFAULT, "Two studies are compared where neither has fewer trials than this share"
@@ -41,7 +51,7 @@ def check(study: StudyRecord, earlier: Sequence[StudyRecord] = ()) -> list[Findi
     repetitions = [other for other in earlier if is_repetition(study, other)]
     found = []
     for arm in divided:
-        found.append(_density(arm, compares=len(divided) > 1))
+        found.append(_density(arm, decides=len(divided) > 1 and not _is_beaten(arm, divided)))
         found += _luck(arm)
     return found + [finding for other in repetitions for finding in _repeated(study, other)]
 
@@ -58,7 +68,19 @@ def is_repetition(study: StudyRecord, other: StudyRecord) -> bool:
     return same and a.search.seed != b.search.seed
 
 
-def _density(arm: Arm, compares: bool) -> Finding:
+def _is_beaten(arm: Arm, divided: Sequence[Arm]) -> bool:
+    """Whether an arm trails by more than the whole distance from its median to its best: denser points change nothing.
+
+    Of a leading arm a better point would only confirm the lead; but its lonely best may be all that it leads by.
+    """
+    if not arm.losses:
+        return False
+    lead = min(other.losses[0] for other in divided if other.losses)
+    best = arm.losses[0]
+    return best - lead > float(np.median(arm.losses)) - best > 0
+
+
+def _density(arm: Arm, decides: bool) -> Finding:
     """SMP-3: how many points lie in the good region."""
     study, t, text = arm.study, arm.study.thresholds, arm_text(arm.scientific)
     losses = np.asarray(arm.losses)
@@ -74,14 +96,17 @@ def _density(arm: Arm, compares: bool) -> Finding:
             thresholds=[LEAST],
             trials=arm.feasible,
         )
-    sigma, best, median = noise(study, arm.top), float(losses[0]), float(np.median(losses))
-    limit = best + max(t[DIFFERENT] * sigma, t[GOOD] * (median - best))
+    # The three best alone tell too little of the noise where their curves are short.
+    sigma = noise(study, arm.feasible[: max(len(arm.top), len(losses) // 2)])
+    best, median = float(losses[0]), float(np.median(losses))
+    share = max(t[GOOD], min(MOST, t[SMOOTH] * smooth_share(len(losses), len(arm.dimensions), t[GOOD_TRIALS])))
+    limit = best + max(t[DIFFERENT] * sigma, share * (median - best))
     # A stopped trial can only have become better.
     good = [trial for trial in (*arm.feasible, *arm.stopped) if study.loss(trial) <= limit]
     where: dict[str, Any] = {
         "scientific": arm.scientific,
         "numbers": {"good": len(good), "feasible": len(losses), "limit": study.shown(limit), "noise": sigma},
-        "thresholds": [GOOD, GOOD_TRIALS, DIFFERENT],
+        "thresholds": [GOOD, SMOOTH, GOOD_TRIALS, DIFFERENT],
         "trials": good,
     }
     found = (
@@ -94,12 +119,29 @@ def _density(arm: Arm, compares: bool) -> Finding:
         study,
         Code.SAMPLING,
         "Sparse",
-        Severity.BLOCK if compares else Severity.WARN,
+        Severity.BLOCK if decides else Severity.WARN,
         "SMP-3",
         f"{found}: a better one may well have been missed.",
         action="Run twice as many trials, or fix the nuisance hyperparameter that matters least.",
         **where,
     )
+
+
+def smooth_share(trials: int, dimensions: int, good: float) -> float:
+    """Return how far the `good`-th best of `trials` even points is from the best one, where the landscape is a bowl.
+
+    As a share of the distance from the best one to the median, in [0, 1]. The distance to the optimum grows with the
+    square of the radius, and the number of points within it with its power `dimensions`: in one dimension a few points
+    crowd around the optimum, in many dimensions few come near it, although nothing was missed.
+
+    >>> [round(smooth_share(20, dimensions, 3), 2) for dimensions in (1, 2, 4)]
+    [0.08, 0.22, 0.34]
+    """
+    half = trials / 2
+    if not 1 < good < half:
+        return 0.0 if good <= 1 else 1.0
+    nearest, wanted = (math.pow(rank / half, 2 / max(dimensions, 1)) for rank in (1, good))
+    return float((wanted - nearest) / (1 - nearest))
 
 
 def _luck(arm: Arm) -> list[Finding]:

@@ -67,3 +67,12 @@ def test_a_threshold_that_is_there_is_moved() -> None:
     moved = clipped(study_of(spec), [recommended(2.0)], Change(spec)).hyperparameter("clip")
     assert moved is not None
     assert (moved.parameter_name, moved.value) == ("max_grad_norm", "2")
+
+
+def test_of_two_arms_the_smaller_norm_counts_and_is_said_once() -> None:
+    spec = spec_of([LEARNING_RATE])
+    change = clipped(study_of(spec), [recommended(3.0), recommended(2.0)], Change(spec))
+    added = change.hyperparameter("clip_norm")
+    assert added is not None
+    assert added.value == "2"
+    assert len(change.reasons) == 1
