@@ -98,7 +98,7 @@ def _ending(
         inputs, targets = share_of(batches, step)
         return (inputs * torch.nan if rank == 1 and step == poison else inputs), targets
 
-    Batches.share_of = poisoned  # type: ignore[method-assign]
+    Batches.share_of = poisoned  # type: ignore[method-assign, assignment]
     with pytest.raises(kind) as caught:
         _attempt(rank, trial, stop_before)
     return str(caught.value)
@@ -286,9 +286,9 @@ def _ranks(rank: int, fault: str = "") -> tuple[Rank, ...]:
     """Return what two processes tell of themselves after three steps of a model with batch norm, and with one fault."""
     average = Processes.average
     if fault == "buffers":
-        Processes.average = lambda own, tensors: average(own, tensors[:2])  # type: ignore[method-assign]
+        Processes.average = lambda own, tensors: average(own, tensors[:2])  # type: ignore[method-assign, assignment]
     if fault == "data":
-        Processes.share = lambda own, rows: rows[: len(rows) // own.size]  # type: ignore[method-assign]
+        Processes.share = lambda own, rows: rows[: len(rows) // own.size]  # type: ignore[method-assign, assignment]
     values: dict[str, Any] = {"initialization_seed": rank} if fault == "weights" else {}
     with together() as processes:
         run = Run.fresh(Parameters(batch_size=16, **values), 0, with_batch_norm(), processes=processes)
