@@ -4,6 +4,7 @@ An evaluation every 20 steps misses an outlier of the gradient and a loss that e
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -36,6 +37,12 @@ class StepLog:
             return {}
         rows = torch.stack(self._pending).tolist()
         self._pending.clear()
+        return self.read(rows)
+
+    def read(self, rows: Sequence[Sequence[float]]) -> dict[str, float]:
+        """Take in steps whose loss, gradient norm and norm of the update were read elsewhere, and return the same."""
+        if not rows:
+            return {}
         losses, grad_norms, update_norms = zip(*rows, strict=True)
         for loss, norm in zip(losses, grad_norms, strict=True):
             self._steps += 1
