@@ -23,6 +23,7 @@ from tuning_trainer.parameters import Parameters
 from tuning_trainer.probes.throughput import measure
 from tuning_trainer.reporting import Reporter
 from tuning_trainer.run import Run
+from tuning_trainer.step_log import StepLog
 from tuning_trainer.workloads.loading import workload_module
 
 
@@ -66,7 +67,7 @@ def train(
                 say(progress_line(run.step, parameters.max_steps, metrics))
                 reporter.diagnose(run.diagnostics())
                 reporter.report(run.step, metrics)
-                require_finite(run, metrics)
+                require_finite(run.step, run.log, metrics)
                 keep(store, run, reporter)
             stop.wait(parameters.step_delay_seconds)
         reporter.diagnose(run.final_diagnostics())
@@ -89,7 +90,7 @@ def save(name: str, store: CheckpointStore | None, run: Run, reporter: Reporter)
         store.save(name, {**run.contents(), "reporter": reporter.state()})
 
 
-def require_finite(run: Run, metrics: dict[str, float]) -> None:
+def require_finite(step: int, log: StepLog, metrics: dict[str, float]) -> None:
     """End the run where a loss is not finite.
 
     Looking at evaluations is enough, and spares a GPU the synchronisation at every step: once a weight is NaN, every
@@ -101,9 +102,9 @@ def require_finite(run: Run, metrics: dict[str, float]) -> None:
     losses = {name: metrics[name] for name in ("train_loss", "validation_loss")}
     if not all(map(math.isfinite, losses.values())):
         listed = ", ".join(f"{name} is {value}" for name, value in losses.items())
-        first = f"; first at step {run.log.first_non_finite}" if run.log.first_non_finite is not None else ""
+        first = f"; first at step {log.first_non_finite}" if log.first_non_finite is not None else ""
         rate = metrics["learning_rate"]
-        raise DivergenceError(f"{listed} at step {run.step}{first}, learning rate {rate:.3g}")
+        raise DivergenceError(f"{listed} at step {step}{first}, learning rate {rate:.3g}")
 
 
 def checkpoint_store(

@@ -33,6 +33,10 @@ class Row:
     best_weights: Tensor | None = None
     """Those that the best evaluation so far has measured."""
 
+    def diagnostics(self) -> Diagnostics:
+        """Return what the member's steps so far say."""
+        return Diagnostics(grad_norm_histogram=self.log.histogram, dense_loss=tuple(self.log.dense_loss))
+
 
 class Population:
     """k members at the same step; one that has ended is taken out, and the others' numbers do not change by that."""
@@ -210,10 +214,10 @@ class Population:
         full = self.measure(torch.stack(best), self.workload.validation)
         some = self.measure(torch.stack(best), sample(self.workload.validation, self.shared.evaluation_examples))
         return [
-            diagnostics_of(row.log)
+            row.diagnostics()
             if row.best_weights is None
             else replace(
-                diagnostics_of(row.log),
+                row.diagnostics(),
                 full_evaluation=whole.evaluation(),
                 sample_evaluation=part.evaluation(),
                 weight_sum=whole.weight_sum,
@@ -243,8 +247,3 @@ def losses_and_errors(train: Measured, validation: Measured) -> dict[str, float]
     if train.error is None or validation.error is None:
         return losses
     return losses | {"train_error": train.error, "validation_error": validation.error}
-
-
-def diagnostics_of(log: StepLog) -> Diagnostics:
-    """Return what a member's steps so far say."""
-    return Diagnostics(grad_norm_histogram=log.histogram, dense_loss=tuple(log.dense_loss))
