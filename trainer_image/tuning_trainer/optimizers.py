@@ -24,13 +24,13 @@ whose weights are a matrix with a row each, tensors of shape (k, 1).
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol, Self
+from typing import Final, Protocol, Self, TypeAlias
 
 from torch import Tensor, full_like, sqrt
 
 from tuning_trainer.parameters import Parameters
 
-Number = float | Tensor
+Number: TypeAlias = float | Tensor
 """One trial's number, or k trials' numbers, shape (k, 1)."""
 State = dict[str, Tensor]
 

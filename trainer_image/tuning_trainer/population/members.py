@@ -56,7 +56,9 @@ def members_from(text: str) -> list[Member]:
 
 def _member(number: int, entry: object) -> Member:
     if not isinstance(entry, dict) or not {"trial", "parameters", "seed"} <= entry.keys() <= FIELDS:
-        raise ConfigurationError(f'member {number} must be {{"trial": …, "parameters": {{…}}, "seed": …, "attempt": …}}')
+        raise ConfigurationError(
+            f'member {number} must be {{"trial": …, "parameters": {{…}}, "seed": …, "attempt": …}}'
+        )
     trial, given, seed, attempt = entry["trial"], entry["parameters"], entry["seed"], entry.get("attempt", 0)
     # The name is that of a file, too.
     if not isinstance(trial, str) or not trial or trial.startswith(".") or "/" in trial or not trial.isprintable():

@@ -1,4 +1,4 @@
-"""Which examples each member's step learns from: the rows that `tuning_trainer.order` gives, for all members at once."""
+"""Which examples each member learns from: the rows that `tuning_trainer.order` gives, for all members at once."""
 
 from collections.abc import Sequence
 

@@ -3,6 +3,7 @@
 import resource
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+
 import torch
 from torch import Tensor
 from torch.func import vmap

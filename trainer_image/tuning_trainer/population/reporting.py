@@ -118,7 +118,5 @@ def reporters_of(
             records.mkdir(parents=True, exist_ok=True)
             (records / member.trial).touch()
             file = RecordFile(str(records / member.trial))
-        reporters[member.trial] = MemberReporter(
-            objective.environment(member), pack, collectors[member.trial], file
-        )
+        reporters[member.trial] = MemberReporter(objective.environment(member), pack, collectors[member.trial], file)
     return reporters, PackCollector(collectors)
