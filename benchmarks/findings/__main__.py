@@ -1,7 +1,6 @@
 """Run the benchmark: `PYTHONPATH=operator:. python -m benchmarks.findings`."""
 
 import argparse
-import json
 import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -23,13 +22,14 @@ def main() -> int:
     repetitions = options.repetitions or (5 if options.quick else 25)
     measures = all_measures(options.quick)
     rows: list[Row] = []
+    options.json.parent.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(options.processes) as pool:
         for done, found in enumerate(pool.map(_rows, measures, [repetitions] * len(measures)), 1):
             rows += found
+            # What was counted so far stays, whatever comes.
+            options.json.write_text(report.as_text(rows, repetitions))
             print(f"{done} of {len(measures)}: {found[0].rule}", file=sys.stderr, flush=True)
     print(*report.lines(rows), sep="\n")
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(json.dumps(report.as_json(rows, repetitions), indent=1) + "\n")
     broken = report.broken(rows)
     print(*broken, sep="\n", file=sys.stderr)
     return 1 if broken else 0

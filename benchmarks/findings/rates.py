@@ -32,8 +32,8 @@ class Rate:
         return Rate(self.count + other.count, self.of + other.of)
 
     def as_json(self) -> dict[str, Any]:
-        """Return count, number, share and interval."""
-        return {"count": self.count, "of": self.of, "rate": self.value, "interval": self.interval}
+        """Return count and number: all else follows from them."""
+        return {"count": self.count, "of": self.of}
 
     def __str__(self) -> str:
         low, high = self.interval
@@ -56,11 +56,8 @@ class Row:
     """Promised: the largest share of false alarms."""
 
     def as_json(self) -> dict[str, Any]:
-        """Return everything as JSON."""
-        return {
-            "rule": self.rule,
-            "case": dict(self.case),
-            "falseAlarms": self.false_alarms and self.false_alarms.as_json(),
-            "hits": self.hits and self.hits.as_json(),
-            "limit": self.limit,
-        }
+        """Return everything that is known as JSON."""
+        rates = {"falseAlarms": self.false_alarms, "hits": self.hits}
+        found = {name: rate.as_json() for name, rate in rates.items() if rate is not None}
+        limit = {} if self.limit is None else {"limit": self.limit}
+        return {"rule": self.rule, "case": dict(self.case)} | found | limit

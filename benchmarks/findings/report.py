@@ -1,5 +1,6 @@
 """What was counted, as tables for people, in Markdown, and as JSON."""
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -46,6 +47,13 @@ def table(rule: str, columns: Sequence[str], rows: Sequence[Row]) -> Iterable[st
 def as_json(rows: Sequence[Row], repetitions: int) -> dict[str, Any]:
     """Return everything that was counted."""
     return {"repetitions": repetitions, "rows": [row.as_json() for row in rows]}
+
+
+def as_text(rows: Sequence[Row], repetitions: int) -> str:
+    """Return the same as text, a row a line."""
+    found = as_json(rows, repetitions)
+    listed = ",\n".join(json.dumps(row) for row in found["rows"])
+    return f'{{"repetitions": {repetitions}, "rows": [\n{listed}\n]}}\n'
 
 
 def broken(rows: Sequence[Row]) -> list[str]:

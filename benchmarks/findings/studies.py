@@ -52,6 +52,7 @@ class Plan:
             nuisance += [_range(f"y{k}", f"y{k}", 1e-4, 1.0) for k in range(rest)]
         return TuningStudySpec.model_validate(
             {
+                "goal": {"question": "Which variant is best?", "kind": "Understand"},
                 "objective": {"metric": "validation_loss"},
                 "hyperparameters": [scientific, *nuisance],
                 "budget": {"maxTrials": self.arms * self.trials},

@@ -66,7 +66,7 @@ def news(study: Raw, trials: Sequence[Raw]) -> Iterator[str]:
 
 
 def result(study: Raw, trials: Sequence[Raw]) -> RenderableType:
-    """Return the study's result: its best trial, that trial's parameters, and all trials."""
+    """Return the study's result: its best trial, what may be concluded, what follows, and all trials."""
     status = study.get("status", {})
     lines: list[RenderableType] = [Text(_question(study)), Text(_headline(study))]
     best = status.get("best")
@@ -76,7 +76,26 @@ def result(study: Raw, trials: Sequence[Raw]) -> RenderableType:
         step = f" at step {best['step']}" if "step" in best else ""
         lines.append(Text(f"  {objective['metric']} = {best['value']:.6g}{step} ({best['source']})"))
         lines += [Text(f"  {p['name']} = {_short(p['value'])}") for p in best.get("parameters", [])]
+    lines += _conclusion(status)
     return Panel(Group(*lines, _table(study, trials)), title=_title(study), border_style="green" if best else "red")
+
+
+def _conclusion(status: Raw) -> list[RenderableType]:
+    """Return what the Playbook says: the conclusion, each finding in a line, and the study that should follow."""
+    conclusion, following = status.get("conclusion"), status.get("nextStudy")
+    if conclusion is None:
+        return []
+    style = {"Allowed": "bold green", "Blocked": "bold red"}.get(conclusion["state"], "bold yellow")
+    lines: list[RenderableType] = [Text(f"Conclusion: {conclusion['state']}, {conclusion['reason']}", style=style)]
+    lines.append(Text(f"  {conclusion.get('message', '')}"))
+    lines += [
+        Text(f"  {f['severity']}: {f['code']} {f['verdict']}. {f['message']}") for f in status.get("findings", [])
+    ]
+    if following is not None:
+        verb = "follows" if following.get("applied") else "is proposed"
+        lines.append(Text(f"Next study: {following['name']} {verb}", style="bold"))
+        lines += [Text(f"  {reason}") for reason in following.get("reasons", [])]
+    return lines
 
 
 def _title(study: Raw) -> str:
@@ -119,7 +138,7 @@ def _table(study: Raw, trials: Sequence[Raw]) -> Table:
         assigned = {a["name"]: _short(a["value"]) for a in trial["spec"]["assignments"]}
         table.add_row(
             # Their names differ in this number alone, and would take half of a narrow terminal.
-            str(trial["spec"]["index"]),
+            _number(trial),
             Text(state, style=COLOURS.get(state, "")),
             f"{value:.6g}" if isinstance(value, int | float) else value,
             str(measured.get("step", "")),
@@ -127,6 +146,12 @@ def _table(study: Raw, trials: Sequence[Raw]) -> Table:
             style="bold" if trial["metadata"]["name"] == best else "",
         )
     return table
+
+
+def _number(trial: Raw) -> str:
+    purpose = trial["spec"].get("purpose", "Search")
+    number = str(trial["spec"]["index"])
+    return number if purpose in ("Search", "Replicate") else f"{purpose} {number}"
 
 
 def _parameters(study: Raw, trial: Raw) -> str:

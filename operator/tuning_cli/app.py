@@ -1,5 +1,6 @@
 """The commands of `kubectl tuning`: doors, each of which reads, analyses and writes."""
 
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from enum import StrEnum
@@ -18,6 +19,8 @@ from tuning_operator.playbook.analysis import Analysis, analyse
 
 BAD_INPUT = 2
 FAILED = 1
+WIDTH, NARROWEST, WIDEST = 110, 60, 160
+"""Of the text, in columns: where no terminal says, at least and at most."""
 
 app = typer.Typer(
     help="Reads tuning studies as the Deep Learning Tuning Playbook would.",
@@ -103,9 +106,9 @@ def analyze(
         if read.assumed is not None:
             _say("No --study was given. This one is assumed; save it, correct it, and give it by --study:")
             _say(to_yaml(read.assumed))
-        return _written(read, output)
+        return _written(read, output, to)
 
-    _told(act, to, output)
+    _told(act, to)
 
 
 @app.command()
@@ -120,10 +123,10 @@ def report(
     def act(warnings: Warnings) -> str:
         from tuning_cli.cluster import read_study_of_cluster
 
-        return _written(read_study_of_cluster(study, namespace, warnings), Output(output.value))
+        return _written(read_study_of_cluster(study, namespace, warnings), Output(output.value), to)
 
     target = to or (Path(f"{study}.html") if output is ReportOutput.HTML and sys.stdout.isatty() else None)
-    _told(act, target, Output(output.value))
+    _told(act, target)
 
 
 @app.command("next")
@@ -149,7 +152,7 @@ def next_study(
             raise InputError(Problem("no next study is proposed: nothing is to be done, or no conclusion is near"))
         return to_yaml(manifest)
 
-    _told(act, to, Output.TEXT)
+    _told(act, to)
 
 
 def main() -> None:
@@ -157,19 +160,20 @@ def main() -> None:
     app(prog_name="kubectl tuning")
 
 
-def _written(read: StudyWithEarlier, output: Output) -> str:
+def _written(read: StudyWithEarlier, output: Output, to: Path | None = None) -> str:
     analysis: Analysis = analyse(read.study, read.earlier)
     if output is Output.JSON:
         return json_text(analysis)
     contents = report_of(read.study, analysis)
     if output is Output.TEXT:
-        return text_report(contents, colour=sys.stdout.isatty())
+        width = min(max(shutil.get_terminal_size((WIDTH, 0)).columns, NARROWEST), WIDEST)
+        return text_report(contents, width=width, colour=sys.stdout.isatty() and to is None)
     from tuning_cli.report.page import html_report  # plotly takes a while, and text needs none of it
 
     return html_report(contents)
 
 
-def _told(act: Callable[[Warnings], str], to: Path | None, output: Output) -> None:
+def _told(act: Callable[[Warnings], str], to: Path | None) -> None:
     """Run a command: the answer goes to the file or to standard output, warnings and problems to standard error."""
     warnings = Warnings()
     try:
@@ -182,11 +186,13 @@ def _told(act: Callable[[Warnings], str], to: Path | None, output: Output) -> No
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     _warn(warnings)
+    # Half a character, as a file may have one, has no place in UTF-8.
+    text = text.encode("utf-8", "replace").decode() + ("" if text.endswith("\n") else "\n")
     if to is None:
-        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        sys.stdout.write(text)
         return
     try:
-        to.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
+        to.write_text(text, encoding="utf-8")
     except OSError as error:
         _say(f"error: {to}: cannot be written: {error.strerror or error}")
         raise typer.Exit(FAILED) from None

@@ -50,7 +50,8 @@ def run(trial: TrialEnvironment, reporter: Reporter, stop: threading.Event) -> i
     """Train, and say how it ended: in the record, on standard error and by the exit code that is returned."""
     try:
         parameters = parameters_from(trial.parameters)
-        require_metric(trial.metric)
+        for metric in (trial.metric, *trial.metrics):
+            require_metric(metric)
         # More threads than a pod's CPU limit would only wait for each other. PyTorch reads this when it is imported,
         # here and not above: a mistake in the parameters is told at once, and the import takes a second or two.
         os.environ.setdefault("OMP_NUM_THREADS", "1")

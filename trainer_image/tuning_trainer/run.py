@@ -200,7 +200,7 @@ class Run:
             self.optimizer.state[name].copy_(value)
         if self.average:
             self.average.values.copy_(contents["average"])
-        self.log.restore(contents["log"], self.device)
+        self.log.restore(contents["log"])
         best = contents["best_weights"]
         self.best_weights = None if best is None else best.to(self.device)
         torch.set_rng_state(contents["cpu_random_state"])

@@ -82,7 +82,8 @@ def parse_yaml(text: str, file: str, kind: str | None = None) -> Document:
     except RecursionError:
         raise InputError(Problem("is no YAML: it is nested too deeply", file)) from None
     pairs = [(data, node) for data, node in zip(found, nodes, strict=True) if data is not None]
-    documents = [Document(file, data, _lines(node, file)) for data, node in pairs]
+    located = [(data, _lines(node, file)) for data, node in pairs]
+    documents = [Document(file, with_whole_characters(data), lines) for data, lines in located]
     if len(documents) > 1 and kind is not None:
         documents = [each for each in documents if isinstance(each.data, dict) and each.data.get("kind") == kind]
     if len(documents) != 1:
@@ -105,6 +106,19 @@ def _lines(node: Any, file: str) -> dict[Path_, int]:
         elif each.id == "sequence":
             waiting += [((*path, index), value) for index, value in enumerate(each.value)]
     return lines
+
+
+def with_whole_characters(data: Any) -> Any:
+    r"""Return the data with characters whole that JSON wrote as two escapes; half a one becomes U+FFFD.
+
+    >>> with_whole_characters(["\ud83d\ude00", 1]) == ["\U0001f600", 1]
+    True
+    """
+    if isinstance(data, str):
+        return data if data.isascii() else data.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(data, dict):
+        return {with_whole_characters(key): with_whole_characters(value) for key, value in data.items()}
+    return [with_whole_characters(value) for value in data] if isinstance(data, list) else data
 
 
 def dotted(path: Sequence[Key]) -> str:
@@ -136,10 +150,17 @@ class _Careful(SafeRepresenter):
 
 
 def _text(representer: SafeRepresenter, text: str) -> ScalarNode:
-    other = text.lower() in NO_TEXT_IN_YAML_1_1 or text[:1] in "0123456789+-."
-    style = "'" if other else "|" if "\n" in text else None
-    node: ScalarNode = representer.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+    node: ScalarNode = representer.represent_scalar("tag:yaml.org,2002:str", text, style=_style(text))
     return node
+
+
+def _style(text: str) -> str | None:
+    lines = text.split("\n")
+    if not all(map(str.isprintable, lines)):
+        return '"'
+    if len(lines) > 1:
+        return "|" if all(line == line.strip() for line in lines) and text.strip() else '"'
+    return "'" if text.lower() in NO_TEXT_IN_YAML_1_1 or text[:1] in "0123456789+-." else None
 
 
 _Careful.add_representer(str, _text)

@@ -57,7 +57,7 @@ def with_defaults(data: Any, schema: Schema) -> Any:
 
 def broken_rules(data: Any, schema: Schema, path: Path = ()) -> Iterator[tuple[Path, str]]:
     """Yield the field and the message of each rule that the data breaks, in the API server's words."""
-    if data is None:
+    if data is None or schema.get(PRESERVE):
         return
     for rule in schema.get(RULES, ()):
         if BEFORE not in rule["rule"] and not _holds(rule["rule"], data):
@@ -97,7 +97,10 @@ def _message(rule: Mapping[str, str], data: Any) -> str:
 
 
 def _evaluated(expression: str, data: Any) -> Any:
-    context = cel.Context(variables={"self": data})
+    try:
+        context = cel.Context(variables={"self": data})
+    except ValueError:  # keys that are no texts, which no field of ours has
+        return None
     context.add_function("sets_contains", lambda container, items: all(item in container for item in items))
     context.add_function("sets_intersects", lambda one, other: any(item in other for item in one))
     context.add_function("format", _formatted)

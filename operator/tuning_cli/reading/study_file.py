@@ -13,8 +13,9 @@ from tuning_cli.problems import InputError, Problem, Warnings, shown
 from tuning_cli.reading.places import Document, read_yaml
 from tuning_cli.reading.schema import broken_rules, duplicates, study_schema, unknown_fields, with_defaults
 from tuning_operator.api.base import API_VERSION
+from tuning_operator.api.stopping import Stopping
 from tuning_operator.api.study import TuningStudySpec
-from tuning_operator.study.acceptance import Refused, check_specification
+from tuning_operator.study.acceptance import Refused, check_specification, check_stopping
 
 KIND: Final = "TuningStudy"
 DEFAULT_TRIAL: Final[Mapping[str, Any]] = {"template": {"spec": {"containers": [{"name": "trainer"}]}}}
@@ -61,7 +62,7 @@ def study_of(document: Document, warnings: Warnings) -> StudyFile:
         warnings.add(document.problem(path, "is no field of a TuningStudy and is ignored"))
     manifest = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": _name(document)}, **data}
     manifest["spec"] = _completed(document, spec, warnings)
-    return StudyFile(_name(document), _checked(document, manifest), manifest, document.file)
+    return StudyFile(_name(document), _checked(document, manifest, warnings), manifest, document.file)
 
 
 def _name(document: Document) -> str:
@@ -82,7 +83,7 @@ def _completed(document: Document, spec: dict[str, Any], warnings: Warnings) -> 
     return {**spec, "trial": dict(DEFAULT_TRIAL)}
 
 
-def _checked(document: Document, manifest: Mapping[str, Any]) -> TuningStudySpec:
+def _checked(document: Document, manifest: Mapping[str, Any], warnings: Warnings) -> TuningStudySpec:
     try:
         spec = TuningStudySpec.model_validate_json(json.dumps(manifest["spec"]), strict=True)
     except ValidationError as error:
@@ -95,9 +96,22 @@ def _checked(document: Document, manifest: Mapping[str, Any]) -> TuningStudySpec
     if broken:
         raise InputError([document.problem(path, message) for path, message in broken])
     try:
-        check_specification(spec)
+        check_specification(_without_stopping(document, spec, warnings))
     except Refused as refusal:
         raise InputError(document.problem(("spec",), refusal.message)) from None
+    return spec
+
+
+def _without_stopping(document: Document, spec: TuningStudySpec, warnings: Warnings) -> TuningStudySpec:
+    """Return the spec without a stopping rule that could not run: trials that have ended can be analysed all the same.
+
+    That trials were stopped by comparison is itself something to tell (CKP-4).
+    """
+    try:
+        check_stopping(spec)
+    except Refused as refusal:
+        warnings.add(document.problem(("spec", "stopping"), f"{refusal.message}. A cluster would refuse the study"))
+        return spec.model_copy(update={"stopping": Stopping()})
     return spec
 
 

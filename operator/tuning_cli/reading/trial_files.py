@@ -10,7 +10,7 @@ from tuning_cli.reading.csv_rows import objects_of_table, table_of
 from tuning_cli.reading.curve_files import Points, with_curve
 from tuning_cli.reading.fields import FieldError
 from tuning_cli.reading.kubernetes_objects import trials_from_list
-from tuning_cli.reading.places import read_text, read_yaml
+from tuning_cli.reading.places import read_text, read_yaml, with_whole_characters
 from tuning_cli.reading.study_file import StudyFile
 from tuning_cli.reading.trial_object import trial_from_object, unknown_names, unknown_parameters
 from tuning_operator.playbook.records import StudyRecord, TrialRecord
@@ -104,7 +104,7 @@ def _objects_of_lines(text: str, file: str) -> Iterator[Placed]:
         except (ValueError, RecursionError) as error:
             yield line, _Broken(Problem(f"is no JSON: {error}", file, line))
         else:
-            yield line, _as_object(data, file, line, "")
+            yield line, _as_object(with_whole_characters(data), file, line, "")
 
 
 def _objects_of_list(data: list[Any], file: str) -> Iterator[Placed]:
@@ -131,6 +131,6 @@ def _as_one_json(text: str) -> Any:
     if not text.lstrip().startswith(("{", "[")):
         return None
     try:
-        return json.loads(text)
+        return with_whole_characters(json.loads(text))
     except (ValueError, RecursionError):
         return None

@@ -53,7 +53,7 @@ def _conclusion(report: Report) -> RenderableType:
     ]
     if conclusion.message:
         lines.append(Text(conclusion.message))
-    if conclusion.difference is not None:
+    if conclusion.difference is not None and conclusion.winner is not None:
         error = "" if conclusion.uncertainty is None else f" ± {conclusion.uncertainty:.4g}"
         lines.append(Text(f"Difference to the next best: {conclusion.difference:.4g}{error}"))
     lines += [Text(f"- {caveat}") for caveat in conclusion.caveats]

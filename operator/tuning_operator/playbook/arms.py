@@ -12,36 +12,21 @@ import numpy as np
 from tuning_contract.environment import ParameterValue
 from tuning_operator.api.hyperparameters import Hyperparameter, Role
 from tuning_operator.api.search import Design
+from tuning_operator.playbook.endings import is_infeasible as is_infeasible
+from tuning_operator.playbook.endings import is_lost as is_lost
+from tuning_operator.playbook.endings import outliers
 from tuning_operator.playbook.records import (
-    OUT_OF_MEMORY,
     Purpose,
     State,
     StudyRecord,
     TrialRecord,
-    is_infrastructure,
 )
-from tuning_operator.playbook.series import MAD_TO_DEVIATION, is_gone, late_deviation
+from tuning_operator.playbook.series import late_deviation
 from tuning_operator.playbook.thresholds import Origin, Threshold
 from tuning_operator.search.arms import arms_of
 from tuning_operator.search.space import in_dependency_order, is_range, is_searched, unit_of
 from tuning_operator.search.stopping.diverged import RULE as DIVERGED
 
-OUTLIER: Final = Threshold(
-    "infeasibleDeviations",
-    10.0,
-    Origin.DEFAULT,
-    "A result this many robust standard deviations worse than the median, whose training loss has not fallen either, "
-    "is infeasible",
-)
-OUTLIER_ALONE: Final = Threshold(
-    "infeasibleDeviationsAlone",
-    100.0,
-    Origin.DEFAULT,
-    "The same for a result of whose training nothing is known: a far end of a smooth bowl is ten deviations away, too",
-)
-NO_PROGRESS: Final = Threshold(
-    "infeasibleProgress", 0.02, Origin.DEFAULT, "A training loss that fell by less than this fraction has not fallen"
-)
 TOP_SHARE: Final = Threshold("topShare", 0.1, Origin.DEFAULT, "The share of an arm's trials that are its top trials")
 TOP_LEAST: Final = Threshold("topLeast", 3, Origin.FIGURE, "The smallest number of an arm's top trials")
 DIFFERENT: Final = Threshold(
@@ -67,14 +52,14 @@ class Arm:
     @cached_property
     def feasible(self) -> tuple[TrialRecord, ...]:
         """Complete trials with a result that keep to the constraints, the best first: F(a)."""
-        outliers = {t.name for t in _outliers(self.study, self._with_result)}
-        return tuple(sorted((t for t in self._with_result if t.name not in outliers), key=self.study.loss))
+        far_off = {t.name for t in outliers(self.study, self._with_result)}
+        return tuple(sorted((t for t in self._with_result if t.name not in far_off), key=self.study.loss))
 
     @cached_property
     def infeasible(self) -> tuple[TrialRecord, ...]:
         """Trials that diverged, ran out of memory or came to nothing: evidence about the space, I(a)."""
         known = tuple(t for t in self.trials if is_infeasible(self.study, t))
-        return known + _outliers(self.study, self._with_result)
+        return known + outliers(self.study, self._with_result)
 
     @property
     def violating(self) -> tuple[TrialRecord, ...]:
@@ -186,39 +171,6 @@ def position(hyperparameter: Hyperparameter, trial: TrialRecord) -> float | None
         return None
 
 
-def is_lost(trial: TrialRecord) -> bool:
-    """Whether the infrastructure, and nothing in the trial, has ended it."""
-    if trial.state in (State.FAILED, State.INFEASIBLE):
-        return is_infrastructure(trial.reason)
-    return trial.state is State.LOST
-
-
-def is_infeasible(study: StudyRecord, trial: TrialRecord) -> bool:
-    """Whether the trial's parameters cannot be trained with: by its state, or by a loss that is not finite.
-
-    A failed trial is, where it ran out of memory or ended on such a loss; all others of them say nothing about the
-    space. A trial of whose objective nothing is known is neither feasible nor infeasible.
-    """
-    if is_lost(trial) or trial.state is State.RUNNING:
-        return False
-    if trial.state is State.INFEASIBLE or (trial.state is State.STOPPED and trial.stopped_by == DIVERGED):
-        return True
-    if trial.state is State.STOPPED:
-        return False
-    if trial.state is State.FAILED:
-        return trial.reason in OUT_OF_MEMORY or (len(trial.curve) > 0 and _has_broken(study, trial))
-    return study.is_measured(trial) and (_has_broken(study, trial) or not math.isfinite(study.loss(trial)))
-
-
-def _has_broken(study: StudyRecord, trial: TrialRecord) -> bool:
-    """Whether one of its losses went where it did not come back from."""
-    losses, train = study.losses(trial), study.train_losses(trial)
-    # A last evaluation after training may come without a training loss. Weights that are gone have neither.
-    may_miss = 1 if len(losses) and math.isfinite(losses[-1]) else 0
-    may_lag = 1 if len(train) and math.isfinite(train[-1]) else 0
-    return is_gone(losses, may_lag) or is_gone(train, may_miss)
-
-
 def noise(study: StudyRecord, among: Sequence[TrialRecord]) -> float:
     """Return the standard deviation of a result: of retrains where there are some, else late in the curves given.
 
@@ -295,36 +247,3 @@ def _without_ranges(hyperparameter: Hyperparameter) -> Hyperparameter:
     if hyperparameter.role is Role.SCIENTIFIC and is_range(hyperparameter):
         return hyperparameter.model_copy(update={"role": Role.NUISANCE})
     return hyperparameter
-
-
-def _outliers(study: StudyRecord, trials: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:
-    """Return those far worse than the others whose training has not begun to work (shared/playbook 2.0, C-18)."""
-    losses = [study.loss(t) for t in trials]
-    if len(losses) < 4:
-        return ()
-    middle = float(np.median(losses))
-    spread = MAD_TO_DEVIATION * float(np.median(np.abs(np.asarray(losses) - middle)))
-    if spread == 0:
-        # Most results are the same number, as accuracies on few examples can be: any other would be far from it.
-        spread = study.thresholds[NO_PROGRESS] * abs(middle)
-    t = study.thresholds
-
-    def is_outlier(trial: TrialRecord, loss: float) -> bool:
-        progress = _progress(study, trial)
-        if progress is None:
-            return loss > middle + t[OUTLIER_ALONE] * spread
-        return progress < t[NO_PROGRESS] and loss > middle + t[OUTLIER] * spread
-
-    return tuple(trial for trial, loss in zip(trials, losses, strict=True) if is_outlier(trial, loss))
-
-
-def _progress(study: StudyRecord, trial: TrialRecord) -> float | None:
-    """Return by which fraction the training loss has fallen at best, without one the objective; None: not known."""
-    series = study.train_losses(trial)
-    if not len(series):
-        series = study.losses(trial)
-    finite = series[np.isfinite(series)]
-    if len(finite) < 2:
-        return None
-    fall = float(finite[0] - finite.min())
-    return fall / abs(float(finite[0])) if finite[0] else math.inf

@@ -14,9 +14,12 @@ from scipy.special import log_ndtr
 
 from tuning_operator.search.encoding import Array
 from tuning_operator.search.gaussian_process import GaussianProcess
+from tuning_operator.search.warping import LARGEST_LOSS
 
 FARTHEST: Final = 1e3
 """Values farther from the limit count as this many typical distances: how far off they are teaches nothing more."""
+LEAST_DEVIATION: Final = 1e-9
+"""Values that differ by less, relatively, are the same but for rounding."""
 
 
 @dataclass(frozen=True)
@@ -72,19 +75,20 @@ def scaled(values: Sequence[float], limits: Limits) -> Scaled | None:
     milliseconds equal. NaN counts as far beyond the limit.
     """
     beyond = math.inf if math.isfinite(limits.high) else -math.inf
-    known = np.array([beyond if math.isnan(value) else value for value in values], dtype=np.float64)
+    told = [beyond if math.isnan(value) else value for value in values]
+    known = np.clip(np.array(told, dtype=np.float64), -LARGEST_LOSS, LARGEST_LOSS)
     middle = limits.middle
     distance = np.abs(known - middle)
-    typical = float(np.median(distance[np.isfinite(distance)])) if np.isfinite(distance).any() else 1.0
-    typical = typical if typical > 0 else float(distance[np.isfinite(distance)].max(initial=0.0)) or 1.0
+    typical = float(np.median(distance)) or float(distance.max(initial=0.0)) or 1.0
 
     def bent(numbers: Array) -> Array:
-        far: Array = np.arcsinh(np.clip((numbers - middle) / typical, -FARTHEST, FARTHEST))
+        with np.errstate(over="ignore"):  # what overflows is clipped
+            far: Array = np.arcsinh(np.clip((numbers - middle) / typical, -FARTHEST, FARTHEST))
         return far
 
     found = bent(known)
     mean, deviation = float(found.mean()), float(found.std())
-    if deviation <= 0:
+    if deviation <= LEAST_DEVIATION * max(abs(mean), 1.0):
         return None
     low, high = (
         float((bent(np.array([limit]))[0] - mean) / deviation) if math.isfinite(limit) else limit

@@ -56,7 +56,7 @@ def check_specification(spec: TuningStudySpec) -> None:
     except ValueError as error:
         raise Refused("SearchSpaceInvalid", f"spec.hyperparameters: {error}") from None
     _check_search(spec)
-    _check_stopping(spec)
+    check_stopping(spec)
     by_name = {h.name: h for h in spec.hyperparameters}
     for one, other in combinations(spec.hyperparameters, 2):
         if _variable(one) == _variable(other) and not _exclude_each_other(one, other, by_name):
@@ -99,7 +99,12 @@ def _check_search(spec: TuningStudySpec) -> None:
         )
 
 
-def _check_stopping(spec: TuningStudySpec) -> None:
+def check_stopping(spec: TuningStudySpec) -> None:
+    """Check that the stopping rule can compare trials.
+
+    Raises:
+        Refused: see `check`.
+    """
     stopping = spec.stopping
     if stopping.rule.compares and all(h.parameter_name != stopping.steps_parameter for h in spec.hyperparameters):
         raise Refused(

@@ -71,7 +71,7 @@ def test_a_tiny_run_prints_tables_and_writes_json() -> None:
     assert "| shared | 1 | 10 | 2 |" in text
     assert "| 1 and 2 | 10 |" in text
     assert "| 3 | 0.8 |" in text
-    found = json.loads(json.dumps(report.as_json(rows, 1)))
+    found = json.loads(report.as_text(rows, 1))
     assert len(found["rows"]) == len(rows)
     assert report.broken(rows) == []
 

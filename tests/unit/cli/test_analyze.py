@@ -168,6 +168,15 @@ def test_warnings_go_to_standard_error(tmp_path: Path) -> None:
     assert answer.errors == (f"warning: {tmp_path}/trials.jsonl: color: is ignored: it is no field of a trial",)
 
 
+def test_half_a_character_does_not_end_the_command(tmp_path: Path) -> None:
+    lines = [line | {"message": "\ud83d"} for line in rising_to_the_edge()]
+    for line in lines:
+        line["name"] += "\ud83d"
+    for output in ("json", "text", "html"):
+        answer = kubectl_tuning("analyze", *written(tmp_path, ONE_RATE, lines), "-o", output)
+        assert answer.code == 0
+
+
 def test_kubectl_finds_the_command_as_its_plugin() -> None:
     script = ROOT / "bin" / "kubectl-tuning"
     said = subprocess.run([script, "--help"], capture_output=True, text=True, check=True, timeout=120).stdout

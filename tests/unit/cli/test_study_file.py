@@ -158,6 +158,13 @@ def test_what_the_operator_would_not_accept_is_refused() -> None:
     assert problems(study) == ["spec: spec.trial.container is other; the template has trainer"]
 
 
+def test_a_stopping_rule_that_could_not_run_hinders_no_analysis() -> None:
+    warnings = Warnings()
+    study = read(json.dumps(a_study(stopping={"rule": "Median"}), indent=1), warnings)
+    assert study.spec.stopping.rule == "Median"
+    assert len(warnings) == 1
+
+
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nothing\.yaml: cannot be read: No such file or directory"):
         read_study(tmp_path / "nothing.yaml", Warnings())

@@ -64,8 +64,8 @@ def _trial(
 ) -> TrialRecord:
     time = np.arange(1, EVALUATIONS + 1) / EVALUATIONS
     if not math.isfinite(loss):
-        curve = [2.0, math.nan]
-        return trial_of(spec, number, parameters, state=State.INFEASIBLE, curve=curve, train=curve, reason="Diverged")
+        gone = [2.0, math.nan]
+        return trial_of(spec, number, parameters, state=State.INFEASIBLE, curve=gone, train=gone, reason="Diverged")
     # It is as good as it gets at three quarters of the run and stays there.
     shape = 2 * np.exp(-np.minimum(time, 0.75) / 0.12)
     curve, train = (part + noise * rng.standard_normal(EVALUATIONS) for part in (loss + shape, loss / 2 + shape))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support.builders import a_range
@@ -108,6 +108,7 @@ VALUES = st.floats(allow_nan=True, allow_infinity=True)
 FINITE = st.floats(-1e300, 1e300)
 
 
+@example([0.0] * 5, 0.0, 1.0, "high")
 @given(st.lists(VALUES, min_size=1, max_size=20), FINITE, FINITE, st.sampled_from(["low", "high", "both"]))
 def test_scaling_keeps_order_and_which_values_are_allowed(values: list[float], a: float, b: float, kind: str) -> None:
     low, high = min(a, b), max(a, b)
@@ -116,11 +117,11 @@ def test_scaling_keeps_order_and_which_values_are_allowed(values: list[float], a
     if found is None:
         return
     assert np.isfinite(found.values).all()
-    assert found.values.mean() == pytest.approx(0, abs=1e-6)
-    assert found.values.std() == pytest.approx(1, abs=1e-6)
+    assert found.values.mean() == pytest.approx(0, abs=1e-5)
+    assert found.values.std() == pytest.approx(1, abs=1e-5)
     for value, place in zip(values, found.values, strict=True):
         if not math.isnan(value) and limits.hold(value):
-            assert found.low - 1e-9 <= place <= found.high + 1e-9
+            assert found.low - 1e-5 <= place <= found.high + 1e-5
 
 
 @given(st.lists(st.floats(-100, 100), min_size=2, max_size=20), st.floats(-100, 100))

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import vmap
 
-from tuning_trainer.evaluation import EVALUATION_BATCH, Measured, per_class
+from tuning_contract.diagnostics import ClassCount
+from tuning_trainer.evaluation import EVALUATION_BATCH, Measured
 from tuning_trainer.population.weights import as_function
 from tuning_trainer.workloads.workload import Examples, Task
 
@@ -41,3 +42,12 @@ def evaluate(model: nn.Module, weights: dict[str, Tensor], examples: Examples, t
         Measured(mean, fraction, float(loss.shape[1]), per_class(task.classes, targets, wrong))
         for mean, fraction, wrong in zip(means, fractions, error, strict=True)
     ]
+
+
+def per_class(classes: tuple[str, ...], targets: Tensor, wrong: Tensor) -> dict[str, ClassCount]:
+    """Count examples and correct ones of each class (SMPL-5)."""
+    if not classes:
+        return {}
+    examples = torch.bincount(targets, minlength=len(classes)).tolist()
+    correct = torch.bincount(targets, weights=1.0 - wrong, minlength=len(classes)).tolist()
+    return {name: ClassCount(e, round(c)) for name, e, c in zip(classes, examples, correct, strict=True)}

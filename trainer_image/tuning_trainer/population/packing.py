@@ -49,12 +49,24 @@ def shape_of(parameters: Parameters) -> Shape:
 def packs(members: Sequence[Member], most: int) -> list[list[Member]]:
     """Divide the members into populations of at most `most`, in the order in which they were given.
 
-    A pack of one says that nothing else fits it.
+    A pack of one says that nothing else fits it, or that only the ordinary loop can train it.
     """
     alike: dict[Shape, list[Member]] = {}
     for member in members:
         alike.setdefault(shape_of(member.parameters), []).append(member)
-    return [group[n : n + most] for group in alike.values() for n in range(0, len(group), most)]
+    packed = []
+    for group in alike.values():
+        size = 1 if beyond_a_population(group[0].parameters) else most
+        packed += [group[n : n + size] for n in range(0, len(group), size)]
+    return packed
+
+
+def beyond_a_population(parameters: Parameters) -> str | None:
+    """Say what of a run only the ordinary loop can do; None where there is nothing."""
+    said = parameters.as_dict()
+    if said.get("precision", "float32") != "float32":
+        return "its precision is not float32"
+    return "it is compiled" if said.get("compile") else None
 
 
 def refusal(members: Sequence[Member]) -> str | None:
@@ -63,6 +75,8 @@ def refusal(members: Sequence[Member]) -> str | None:
     The sentence names the first one that does not fit, and everything in which it differs from the first of all.
     """
     first, *others = members
+    if reason := beyond_a_population(first.parameters):
+        return f"{first.trial} cannot be trained in a population: {reason}"
     wanted = dict(shape_of(first.parameters))
     for other in others:
         has = dict(shape_of(other.parameters))

@@ -20,7 +20,7 @@ from tuning_trainer.population.packing import require_packable
 from tuning_trainer.population.weights import StackedWeights, as_function
 from tuning_trainer.run import seed_for
 from tuning_trainer.schedules import learning_rate_at
-from tuning_trainer.step_log import StepLog
+from tuning_trainer.step_log import READ_AT_LEAST_EVERY, StepLog
 from tuning_trainer.stopwatch import Stopwatch
 from tuning_trainer.workloads.loading import workload_module
 
@@ -113,6 +113,8 @@ class Population:
                 decays = self._ema_decays.clamp(max=(1 + self.step) / (10 + self.step))
                 self.average.lerp_(self.weights.values, 1.0 - decays)
             self._pending.append(torch.stack((losses, norms.squeeze(1), torch.linalg.vector_norm(changes, dim=1))))
+            if len(self._pending) >= READ_AT_LEAST_EVERY:
+                self.read()
             if self.evaluation_due and self.device.type == "cuda":
                 torch.cuda.synchronize()
 
@@ -174,20 +176,26 @@ class Population:
         count = self.shared.evaluation_examples
         train = self.measure(self.evaluated_weights, sample(self.workload.train, count))
         validation = self.measure(self.evaluated_weights, sample(self.workload.validation, count))
-        seen = torch.stack(self._pending, dim=2).permute(1, 2, 0).tolist() if self._pending else [[]] * len(self.rows)
-        self._pending.clear()
+        self.read()
         common = {**self.stopwatch.metrics(self.shared.batch_size), "peak_memory_bytes": self.peak_memory()}
         metrics = []
-        for row, steps, learned, held_out in zip(self.rows, seen, train, validation, strict=True):
+        for row, learned, held_out in zip(self.rows, train, validation, strict=True):
             metrics.append(
                 {
                     **losses_and_errors(learned, held_out),
                     "learning_rate": learning_rate_at(self.step - 1, row.member.parameters),
-                    **row.log.read(steps),
+                    **row.log.metrics(),
                     **common,
                 }
             )
         return metrics
+
+    def read(self) -> None:
+        """Take the numbers of all steps so far from the device, at once, into each member's log."""
+        if self._pending:
+            for row, steps in zip(self.rows, torch.stack(self._pending).permute(2, 0, 1).tolist(), strict=True):
+                row.log.take(steps)
+            self._pending.clear()
 
     @property
     def evaluated_weights(self) -> Tensor:
@@ -229,13 +237,13 @@ class Population:
         ]
 
     def keep(self, numbers: Sequence[int]) -> None:
-        """Go on with these members alone, right after an evaluation."""
+        """Go on with these members alone."""
+        self.read()
         rows = torch.tensor(list(numbers), dtype=torch.long, device=self.device)
         self.rows = [self.rows[number] for number in numbers]
         self.weights.keep(rows)
         self.optimizer.state = {name: value[rows] for name, value in self.optimizer.state.items()}
         self.average = None if self.average is None else self.average[rows]
-        self._pending = [steps[:, rows] for steps in self._pending]
         self.masks.keep(numbers)
         self.orders.keep(numbers)
         if self.rows:

@@ -1,6 +1,7 @@
-"""At which learning rates training is unstable early: a few hundred steps at each rate, every loss looked at (UNS-9).
+"""At which learning rates training is unstable early: some hundred steps at each, every loss looked at (UNS-9).
 
-A loss that explodes and comes back within the first evaluation interval is not to be seen in a usual curve.
+A loss that explodes and comes back within the first evaluation interval is not to be seen in a usual curve (UNS-8).
+The sweep stands for UNS-3 where there is no study yet.
 """
 
 import math
@@ -57,12 +58,12 @@ def one_rate(given: Mapping[str, ParameterValue], rate: float, steps: int = DENS
     from tuning_trainer.run import Run
     from tuning_trainer.workloads.loading import parameters_from, workload_module
 
-    length = {"learning_rate": rate, "schedule": "constant", "decay_steps": 0, "dense_loss_steps": steps}
-    parameters = parameters_from({**given, **length, "max_steps": steps})
+    short: dict[str, ParameterValue] = {"schedule": "constant", "max_steps": steps, "dense_loss_steps": steps}
+    parameters = parameters_from({**given, "decay_steps": 0, "learning_rate": rate, **short})
     run = Run.fresh(parameters, 0, workload_module(parameters).make_workload(parameters))
     for _ in range(steps):
         run.take_step()
-    run.log.metrics()
+    run.log.read()
     return Outcome(rate, tuple(run.log.dense_loss))
 
 

@@ -46,9 +46,10 @@ def draw_isolation(plot: IsolationPlot, objective: str, number: int) -> Drawn:
     )
     figure.update_layout(layout(plot.name, objective, False))
     if plot.scale is Scale.LOG:
-        figure.update_xaxes(type="log", tickformat="~g")
+        figure.update_xaxes(type="log", tickformat="~g", dtick=1)
     if plot.scale is None:
-        figure.update_xaxes(range=[-0.5, len(known) - 0.5])
+        # Numbers written as text would else be taken for numbers.
+        figure.update_xaxes(type="category", range=[-0.5, len(known) - 0.5])
     empty = [p.label for p in plot.points if p.value is None]
     caption = (
         "Each point is the best trial over all nuisance hyperparameters; hollow: the best of fewer than three. The "

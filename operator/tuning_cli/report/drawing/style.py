@@ -14,6 +14,8 @@ COLOURS: Final = ("#3b7dd8", "#d9822b", "#2a9d6f", "#b455c0", "#c9a227", "#3aa6b
 BAD: Final = "#d64f4f"
 NEUTRAL: Final = "#8a8f98"
 HEIGHT: Final = 340
+LOG_AXIS: Final[Mapping[str, Any]] = {"type": "log", "tickformat": "~g", "dtick": "D2"}
+"""With 1, 2 and 5 of each decade."""
 SPREAD_FOR_LOG: Final = 30.0
 """Objectives that differ by more than this factor are drawn on a logarithmic axis."""
 
@@ -40,7 +42,7 @@ def layout(x: str, y: str, log: bool) -> dict[str, Any]:
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "xaxis": {**axis, "title": {"text": escaped(x)}},
-        "yaxis": {**axis, "title": {"text": escaped(y)}} | ({"type": "log", "tickformat": "~g"} if log else {}),
+        "yaxis": {**axis, "title": {"text": escaped(y)}, **(LOG_AXIS if log else {})},
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         "hovermode": "closest",
     }

@@ -21,6 +21,7 @@ import numpy as np
 from tuning_operator.playbook.arms import DIFFERENT, Arm, noise
 from tuning_operator.playbook.comparison.luck import Lead
 from tuning_operator.playbook.comparison.outcome import Outcome, Reason, Standing
+from tuning_operator.playbook.comparison.samples import is_adaptive
 from tuning_operator.playbook.records import Purpose, StudyRecord, TrialRecord
 from tuning_operator.playbook.series import late_median
 from tuning_operator.playbook.thresholds import Origin, Threshold
@@ -39,10 +40,14 @@ LEAD: Final = Threshold(
     "By how many standard errors, times (2 / arms)^(2/3), a winner leads where the arms share one space",
 )
 LEAD_APART: Final = Threshold(
-    "leadDeviationsApart",
-    2.5,
+    "leadDeviationsApart", 2.5, Origin.DEFAULT, "The same where the arms have spaces of their own"
+)
+LEAD_ADAPTIVE: Final = Threshold(
+    "leadDeviationsAdaptive",
+    8.0,
     Origin.DEFAULT,
-    "The same where the arms have spaces of their own, or an adaptive search",
+    "The same where results have chosen the next points: one lucky find makes many good results, so that neither "
+    "their order nor their spread says how lucky the search was",
 )
 
 
@@ -51,7 +56,8 @@ def asked_lead(study: StudyRecord, arms: int, shared: bool) -> float:
 
     The more arms, the smaller the gap between the best two of them by chance.
     """
-    return study.thresholds[LEAD if shared else LEAD_APART] * math.pow(2 / arms, 2 / 3)
+    threshold = LEAD_ADAPTIVE if is_adaptive(study) else LEAD if shared else LEAD_APART
+    return study.thresholds[threshold] * math.pow(2 / arms, 2 / 3)
 
 
 def judged(

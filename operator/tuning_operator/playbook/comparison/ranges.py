@@ -18,7 +18,6 @@ from tuning_operator.playbook.comparison.isolation import by_part, edges, number
 from tuning_operator.playbook.comparison.judging import WINNER_LEVEL, asked_lead, filled, judged, search_noise
 from tuning_operator.playbook.comparison.luck import lead, smallest_p_value
 from tuning_operator.playbook.comparison.outcome import Outcome, Reason, Standing
-from tuning_operator.playbook.comparison.samples import is_adaptive
 from tuning_operator.playbook.records import StudyRecord, TrialRecord
 from tuning_operator.search.space import is_range
 
@@ -91,7 +90,7 @@ def _of_one(study: StudyRecord, arm: Arm, hyperparameter: Hyperparameter, ranges
     gap = found.expected[found.rival] - found.expected[found.leader]
     error = math.sqrt(2 * sigma**2 + found.spreads[found.leader] ** 2 + found.spreads[found.rival] ** 2)
     surest = gap / error if error > 0 else math.inf
-    asked = asked_lead(study, len(kept), not is_adaptive(study))
+    asked = asked_lead(study, len(kept), shared=True)
     return judged(study, standings, rivals, found, sigma, surest, asked)
 
 

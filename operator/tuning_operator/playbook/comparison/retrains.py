@@ -33,6 +33,11 @@ class PlannedRetrain:
     seed: int
     """Of all randomness of the training, in [0, 2**31): the same for both sides of a pair, and no search trial's."""
 
+    @property
+    def number(self) -> int:
+        """Its number among the study's retrains, from 0; the same whenever the plan is made."""
+        return 2 * self.pair + (self.side is Role.CANDIDATE)
+
 
 def retrain_plan(study: StudyRecord, outcome: Outcome) -> list[PlannedRetrain]:
     """Return the retrains that are still to be made, pair by pair; none where nothing can be decided by them.

@@ -64,11 +64,8 @@ def common_steps(study: StudyRecord, among: Sequence[Arm]) -> frozenset[int] | N
 
 
 def same_space(among: Sequence[Arm]) -> bool:
-    """Whether what is searched has the same names, ranges and scales in all arms, and no trial chose the next one."""
-    if not among or is_adaptive(among[0].study):
-        return False
-    spaces = {frozenset(map(_domain, arm.dimensions)) for arm in among}
-    return len(spaces) == 1
+    """Whether what is searched has the same names, ranges and scales in all arms."""
+    return len({frozenset(map(_domain, arm.dimensions)) for arm in among}) == 1
 
 
 def is_adaptive(study: StudyRecord) -> bool:

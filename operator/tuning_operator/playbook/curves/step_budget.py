@@ -68,6 +68,10 @@ class Length(StrEnum):
     RIGHT = "Ok"
 
 
+CONFOUNDED: Final = "Confounded by decay"
+"""How the note begins that says why late steps are best whatever the length."""
+
+
 def best_step_of(objective: Measured, thresholds: Thresholds = DEFAULTS) -> int:
     """Return the step from which on a trial is as good as it gets; at least one evaluation is needed.
 
@@ -200,7 +204,7 @@ def _is_confounded(study: StudyRecord, best: Sequence[TrialRecord]) -> str:
         decay = ""
     else:
         decay = "decays" if schedule is not None and schedule.family is not None else "may decay"
-    return f"Confounded by decay: the learning rate {decay} towards the end, so late steps are best." if decay else ""
+    return f"{CONFOUNDED}: the learning rate {decay} towards the end, so late steps are best." if decay else ""
 
 
 def _rounded_up(steps: float, interval: int) -> int:

@@ -160,7 +160,7 @@ def _of_arm(arm: Arm) -> Finding:
 def _most(arm: Arm, count: _Count, found: str) -> Finding:
     """Answer where most trials are infeasible: where do they lie?"""
     t = arm.study.thresholds
-    trained = [*arm.feasible, *arm.stopped]
+    trained = [*arm.feasible, *arm.violating, *arm.stopped]
     if count.share >= t[ALL] or not trained:
         return _bug(arm, count, f"{found}, wherever they lie.")
     trials = [*trained, *arm.infeasible]

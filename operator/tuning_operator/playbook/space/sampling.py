@@ -18,12 +18,21 @@ __all__ = ["best_of", "check", "search_spread"]
 LEAST: Final = Threshold("samplingTrials", 8, Origin.DEFAULT, "The fewest feasible trials that show a density")
 GOOD: Final = Threshold(
     "goodRegion",
-    0.25,
+    0.2,
     Origin.DEFAULT,
-    "How far from the best, as a share of the distance to the median, a trial is still good",
+    "How far from the best, as a share of the distance to the median, a trial is at least still good",
     0.0,
     1.0,
 )
+SMOOTH: Final = Threshold(
+    "smoothRegion",
+    1.6,
+    Origin.DEFAULT,
+    "How many times farther than on a smooth landscape the last of the good trials may be",
+    0.0,
+)
+MOST: Final = 0.9
+"""However few trials there are, the median is not good."""
 GOOD_TRIALS: Final = Threshold("goodTrials", 3, Origin.DEFAULT, "The fewest good trials, the best one among them")
 SIMILAR: Final = Threshold(
     "repetitionTrials", 0.8, Origin.DEFAULT, "Two studies are compared where neither has fewer trials than this share"
@@ -74,14 +83,17 @@ def _density(arm: Arm, compares: bool) -> Finding:
             thresholds=[LEAST],
             trials=arm.feasible,
         )
-    sigma, best, median = noise(study, arm.top), float(losses[0]), float(np.median(losses))
-    limit = best + max(t[DIFFERENT] * sigma, t[GOOD] * (median - best))
+    # The three best alone tell too little of the noise where their curves are short.
+    sigma = noise(study, arm.feasible[: max(len(arm.top), len(losses) // 2)])
+    best, median = float(losses[0]), float(np.median(losses))
+    share = max(t[GOOD], min(MOST, t[SMOOTH] * smooth_share(len(losses), len(arm.dimensions), t[GOOD_TRIALS])))
+    limit = best + max(t[DIFFERENT] * sigma, share * (median - best))
     # A stopped trial can only have become better.
     good = [trial for trial in (*arm.feasible, *arm.stopped) if study.loss(trial) <= limit]
     where: dict[str, Any] = {
         "scientific": arm.scientific,
         "numbers": {"good": len(good), "feasible": len(losses), "limit": study.shown(limit), "noise": sigma},
-        "thresholds": [GOOD, GOOD_TRIALS, DIFFERENT],
+        "thresholds": [GOOD, SMOOTH, GOOD_TRIALS, DIFFERENT],
         "trials": good,
     }
     found = (
@@ -100,6 +112,24 @@ def _density(arm: Arm, compares: bool) -> Finding:
         action="Run twice as many trials, or fix the nuisance hyperparameter that matters least.",
         **where,
     )
+
+
+def smooth_share(trials: int, dimensions: int, good: float) -> float:
+    """Return how far the `good`-th best of `trials` even points is from the best one, where the landscape is a bowl.
+
+    As a share of the distance from the best one to the median, in [0, 1]. The distance to the optimum grows with the
+    square of the radius, and the number of points within it with its power `dimensions`: in one dimension a few points
+    crowd around the optimum, in many dimensions few come near it, although nothing was missed.
+
+    >>> [round(smooth_share(20, dimensions, 3), 2) for dimensions in (1, 2, 4)]
+    [0.08, 0.22, 0.34]
+    """
+    half = trials / 2
+    if not 1 < good < half:
+        return 0.0 if good <= 1 else 1.0
+    power = 2 / max(dimensions, 1)
+    nearest, wanted = (1 / half) ** power, (good / half) ** power
+    return (wanted - nearest) / (1 - nearest)
 
 
 def _luck(arm: Arm) -> list[Finding]:

@@ -9,19 +9,27 @@ import numpy as np
 from tuning_operator.playbook.thresholds import DEFAULTS, Origin, Threshold, Thresholds
 
 CLIFF_TRIALS: Final = Threshold(
-    "cliffTrials", 2, Origin.DEFAULT, "So many trials must fail from a rate on for it to be a cliff ..."
+    "cliffTrials", 2, Origin.DEFAULT, "A learning rate is a cliff where at least so many trials fail from there on"
 )
 CLIFF_STABLE: Final = Threshold(
-    "cliffStable", 0.1, Origin.DEFAULT, "... and of all trials from there on, at most this share may succeed", high=1.0
+    "cliffStable",
+    0.1,
+    Origin.DEFAULT,
+    "A learning rate is no cliff where more than this share of the trials from there on are stable",
+    high=1.0,
 )
 CLIFF_BETWEEN: Final = Threshold(
     "cliffBetween",
     1,
     Origin.FIGURE,
-    "The best rate is suspiciously near a cliff with at most so many stable trials between them ...",
+    "The best rate is suspiciously near a cliff with at most so many stable trials between them",
 )
 CLIFF_RATIO: Final = Threshold(
-    "cliffRatio", 4.0, Origin.FIGURE, "... or where the cliff is at most so many times the best rate", low=1.0
+    "cliffRatio",
+    4.0,
+    Origin.FIGURE,
+    "The best rate is suspiciously near a cliff that is at most so many times as high",
+    low=1.0,
 )
 NEAR: Final = (CLIFF_TRIALS, CLIFF_STABLE, CLIFF_BETWEEN, CLIFF_RATIO)
 

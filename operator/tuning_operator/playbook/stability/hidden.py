@@ -30,7 +30,10 @@ FACTOR: Final = Threshold(
     "hiddenFactor", 1.5, Origin.DEFAULT, "A loss of so many times its beginning has blown up", low=1.0
 )
 DEVIATIONS: Final = Threshold(
-    "hiddenDeviations", 6.0, Origin.DEFAULT, "... where it also stands this many standard deviations above it"
+    "hiddenDeviations",
+    6.0,
+    Origin.DEFAULT,
+    "A loss has blown up only where it is this many standard deviations above its beginning",
 )
 FIRST_EVALUATION: Final = Threshold(
     "hiddenFirstEvaluation", 100, Origin.DEFAULT, "Where the first evaluation comes later, early jumps go unseen"

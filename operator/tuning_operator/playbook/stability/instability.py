@@ -31,9 +31,9 @@ from tuning_operator.playbook.thresholds import DEFAULTS, Origin, Threshold, Thr
 PROBE_RATIO: Final = Threshold(
     "probeRatio", 10.0, Origin.TEXT, "Instability is confirmed by rates up to so many times the best one", low=1.0
 )
-EARLY_STEPS: Final = Threshold("earlySteps", 500, Origin.DEFAULT, "A rise up to this step is an early one ...")
+EARLY_STEPS: Final = Threshold("earlySteps", 500, Origin.DEFAULT, "A rise up to this step is an early one")
 EARLY_SHARE: Final = Threshold(
-    "earlyShare", 0.01, Origin.DEFAULT, "... and so is one within this share of a longer run", high=1.0
+    "earlyShare", 0.01, Origin.DEFAULT, "A rise within this share of the run is an early one, too", high=1.0
 )
 CONFIRMED: Final = frozenset({"ConfirmedEarly", "ConfirmedMid"})
 ROUNDING: Final = 1.01

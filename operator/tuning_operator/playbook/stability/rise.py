@@ -14,10 +14,13 @@ from tuning_operator.playbook.series import MAD_TO_DEVIATION, Series, as_series,
 from tuning_operator.playbook.thresholds import DEFAULTS, Origin, Threshold, Thresholds
 
 DEVIATIONS: Final = Threshold(
-    "riseDeviations", 6.0, Origin.DEFAULT, "A loss has risen when it stands this many standard deviations above ..."
+    "riseDeviations",
+    6.0,
+    Origin.DEFAULT,
+    "A loss has risen only where it is this many standard deviations above its lowest value",
 )
 SHARE: Final = Threshold(
-    "riseShare", 0.1, Origin.DEFAULT, "... its lowest value so far, and this share of its fall so far", high=1.0
+    "riseShare", 0.1, Origin.DEFAULT, "A loss has risen only where it regained this share of its fall so far", high=1.0
 )
 DECLINE: Final = Threshold(
     "riseDecline", 0.1, Origin.DEFAULT, "Before it can rise, a loss must have fallen by this share of its first value"

@@ -1,6 +1,7 @@
 """Whether a trial's training loss rose after it had fallen, from its curve and from its first steps."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from tuning_operator.playbook.series import Series, as_series
 from tuning_operator.playbook.stability.rates import is_out_of_memory
 from tuning_operator.playbook.stability.rise import first_gone, has_declined, rise_after_decline
 from tuning_operator.search.stopping.diverged import RULE as DIVERGED
+
+FEWEST_POINTS: Final = 5
+"""Of the training loss: fewer show no decline with a rise after it."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ def was_watched(study: StudyRecord, trial: TrialRecord) -> bool:
     """Whether enough of the trial's training was seen that a smooth loss means something."""
     if is_lost(trial) or is_out_of_memory(trial) or trial.state is State.FAILED:
         return False
-    return max(len(_finite(study.train_losses(trial))), len(trial.diagnostics.dense_loss)) > 0
+    return max(len(_finite(study.train_losses(trial))), len(trial.diagnostics.dense_loss)) >= FEWEST_POINTS
 
 
 def _in_first_steps(study: StudyRecord, trial: TrialRecord) -> TrialRise | None:

@@ -37,6 +37,7 @@ def test_pairs_share_a_seed_and_no_two_pairs_do() -> None:
     assert [(p.side, p.pair) for p in planned] == [(s, k) for k in range(4) for s in Role]
     assert {p.of for p in planned if p.side is Role.BASELINE} == {"t-0"}
     assert {p.of for p in planned if p.side is Role.CANDIDATE} == {"t-4"}
+    assert [p.number for p in planned] == list(range(8))
     seeds = [p.seed for p in planned if p.side is Role.BASELINE]
     assert len(set(seeds)) == 4
     assert seeds == [p.seed for p in planned if p.side is Role.CANDIDATE]

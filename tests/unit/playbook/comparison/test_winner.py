@@ -92,6 +92,14 @@ def test_too_little_is_no_victory(a: list[float], b: list[float], reason: Reason
     assert outcome(two_arms(a, b)).reason is reason
 
 
+def test_an_adaptive_search_must_lead_by_more() -> None:
+    search = {"algorithm": "Bayesian"}
+    assert outcome(two_arms(bowl(0.250), bowl(0.235))).reason is Reason.WINNER
+    assert outcome(two_arms(bowl(0.250), bowl(0.2465))).reason is Reason.WINNER
+    assert outcome(two_arms(bowl(0.250), bowl(0.2465), search=search)).reason is Reason.TIE
+    assert outcome(two_arms(bowl(0.250), bowl(0.150), search=search)).reason is Reason.WINNER
+
+
 def test_the_threshold_can_be_changed() -> None:
     study = two_arms([0.2] * 3, [0.3] * 3, thresholds={"winnerLevel": 0.2})
     assert outcome(study).values == {"optimizer": "a"}

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.findings import finding
 from tests.support.studies import spec_of, study_of, trial_of
+from tuning_cli.reading.schema import broken_rules, study_schema, unknown_fields, with_defaults
 from tuning_operator.api.findings import (
     AdoptionDecision,
     Code,
@@ -58,7 +59,11 @@ def study(**fields: Any) -> StudyRecord:
 
 
 def spec(manifest: dict[str, Any] | None) -> TuningStudySpec:
+    """Read what was proposed; the API server would take it."""
     assert manifest is not None
+    complete = with_defaults(manifest, study_schema())
+    assert list(broken_rules(complete, study_schema())) == []
+    assert list(unknown_fields(complete, study_schema())) == []
     return TuningStudySpec.model_validate(manifest["spec"])
 
 
@@ -83,6 +88,35 @@ def test_it_is_complete_linked_and_says_why() -> None:
     assert following.search.seed == 8, "other points than the study before had"
     assert {h.name: h.high for h in following.hyperparameters if h.high} == {"adam_rate": 1.0, "sgd_rate": 10.0}
     assert following.trial == study().spec.trial
+
+
+PLAN = finding(
+    Code.WARMUP,
+    "Plan",
+    Severity.INFO,
+    parameter="learning_rate",
+    scientific={"optimizer": "sgd"},
+    numbers={"warmupSteps1": 10, "warmupSteps2": 77, "baseLearningRate": 10.0},
+)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        EXPAND,
+        PLAN,
+        finding(Code.CLIPPING, "Recommended", Severity.INFO, numbers={"threshold": 1.5}),
+        finding(Code.OVERFITTING, "BestTrial", scientific={"optimizer": "sgd"}),
+        finding(Code.SAMPLING, "Sparse"),
+        finding(Code.FAIR_COMPARISON, "Budget", scientific={"optimizer": "sgd"}),
+        finding(Code.INFEASIBLE, "AdjustRange", parameter="learning_rate", side=Side.HIGH, cut=0.5),
+    ],
+    ids=lambda f: f.verdict,
+)
+def test_the_api_server_would_take_each_proposal(found: Finding) -> None:
+    proposal = propose(study(), [found], BLOCKED)
+    assert proposal is not None
+    assert spec(proposal.manifest) != study().spec
 
 
 def test_every_edit_is_merged_into_one_study() -> None:

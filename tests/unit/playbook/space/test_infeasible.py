@@ -276,3 +276,11 @@ def test_many_that_fail_at_random_rarely_cut_anything(dimensions: int) -> None:
         found.update(f.verdict for f in check(study))
     assert found["AdjustRange"] + found["Reparameterise"] <= 1
     assert found["PossibleBug"] >= 14
+
+
+def test_results_that_violate_a_constraint_are_not_infeasible_and_show_where_training_works() -> None:
+    spec = spec_of([RATE])
+    good = [trial_of(spec, i, {"learning_rate": r}, 0.3, violations=("latency",)) for i, r in enumerate(ONE_TO_TEN[:4])]
+    bad = [trial_of(spec, 10 + i, {"learning_rate": r}, state=State.INFEASIBLE) for i, r in enumerate(ONE_TO_TEN[4:])]
+    finding = _only(study_of(spec, [*good, *bad]))
+    assert (finding.verdict, finding.cut) == ("AdjustRange", 4.5)

@@ -10,7 +10,7 @@ from tests.support.studies import LEARNING_RATE, spec_of, study_of, trial_of
 from tests.support.synthetic import a_centre, a_synthetic_study, bowl
 from tuning_operator.api.findings import Finding, Severity
 from tuning_operator.playbook.records import Purpose, State, StudyRecord
-from tuning_operator.playbook.space.sampling import check
+from tuning_operator.playbook.space.sampling import check, smooth_share
 
 OPTIMIZER = {"name": "optimizer", "type": "Categorical", "role": "Scientific", "values": ["sgd", "adam"]}
 LONELY = [0.230, 0.262, 0.285, *np.linspace(0.30, 0.60, 27)]
@@ -129,10 +129,26 @@ def test_a_repetition_that_cannot_be_compared_says_nothing() -> None:
     assert _repeated(DENSE, [v + 0.01 for v in DENSE], noise=None) == []
 
 
-@pytest.mark.parametrize(("dimensions", "trials", "most"), [(1, 20, 2), (1, 40, 0), (2, 40, 2), (4, 40, 12)])
+@pytest.mark.parametrize(
+    ("dimensions", "trials", "most"),
+    [(1, 10, 1), (1, 20, 0), (2, 10, 2), (2, 20, 3), (2, 40, 2), (4, 20, 4), (4, 40, 2)],
+)
 def test_smooth_studies_are_rarely_sparse(dimensions: int, trials: int, most: int) -> None:
     sparse = 0
     for seed in range(30):
         objective = bowl(a_centre(seed, dimensions))
         sparse += _density(a_synthetic_study(seed, trials, objective, dimensions=dimensions)).verdict == "Sparse"
     assert sparse <= most
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_lonely_best_trial_is_sparse_wherever_the_others_lie(seed: int) -> None:
+    others = np.random.default_rng(seed).uniform(0.30, 0.60, 27)
+    assert _density(_study([0.230, 0.262, 0.285, *others], noise=0.002)).verdict == "Sparse"
+
+
+def test_more_trials_are_asked_to_be_good_where_fewer_hyperparameters_are_searched() -> None:
+    shares = [smooth_share(20, dimensions, 3) for dimensions in (1, 2, 3, 4)]
+    assert shares == sorted(shares)
+    assert smooth_share(40, 2, 3) < smooth_share(20, 2, 3) < 1
+    assert (smooth_share(6, 2, 3), smooth_share(20, 2, 1)) == (1.0, 0.0)

@@ -150,6 +150,7 @@ OPEN: dict[str, Trials] = {
         bad(s, 20, 2.05e-2, SMOOTH[:9], reason="OutOfMemory", purpose=Purpose.INSTABILITY_PROBE)
     ],
     "a probe without a training loss": lambda s: [probe(s, 20, 2.05e-2, [])],
+    "a probe with four evaluations": lambda s: [probe(s, 20, 2.05e-2, SMOOTH[::10])],
     "a probe that failed unseen": lambda s: [
         bad(s, 20, 2.05e-2, [math.nan], purpose=Purpose.INSTABILITY_PROBE)
     ],

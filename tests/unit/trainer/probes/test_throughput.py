@@ -27,7 +27,6 @@ class CountingRun:
 
     def __init__(self, *seconds: float) -> None:
         self.parameters = Parameters(batch_size=10)
-        self.log = self
         self.steps = 0
         self.now = 0.0
         self._seconds = seconds
@@ -38,9 +37,6 @@ class CountingRun:
 
     def wait_for_device(self) -> None:
         """There is none."""
-
-    def metrics(self) -> None:
-        """Nothing was noted."""
 
 
 HUNDRED: Any = pytest.approx(100.0)

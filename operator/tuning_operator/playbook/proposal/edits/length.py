@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from tuning_operator.api.findings import Code, Finding
 from tuning_operator.api.hyperparameters import Meaning, Role
+from tuning_operator.playbook.curves.step_budget import CONFOUNDED
 from tuning_operator.playbook.meaning import meaning_of
 from tuning_operator.playbook.proposal.change import Change, of, updated
 from tuning_operator.playbook.records import StudyRecord
@@ -12,8 +13,15 @@ MAX_STEPS = 2**53
 
 
 def of_another_length(study: StudyRecord, findings: Sequence[Finding], change: Change) -> Change:
-    """Train for as long as the best steps ask for: one value for all trials, and never searched (NCB-3)."""
-    found = of(findings, Code.STEP_BUDGET, "TooLong", "TooShort")
+    """Train for as long as the best steps ask for: one value for all trials, and never searched (NCB-3).
+
+    With a decay to zero the best step is late by its nature: a chain of studies would grow without end.
+    """
+    found = [
+        finding
+        for finding in of(findings, Code.STEP_BUDGET, "TooLong", "TooShort")
+        if not any(note.startswith(CONFOUNDED) for note in finding.evidence.notes)
+    ]
     steps = found[0].evidence.numbers.get("proposedSteps") if found else None
     if steps is None or not 1 <= steps <= MAX_STEPS:
         return change

@@ -7,6 +7,7 @@ from tuning_operator.api.hyperparameters import Hyperparameter, HyperparameterTy
 from tuning_operator.api.procedure import Baseline
 from tuning_operator.playbook.meaning import meaning_of
 from tuning_operator.playbook.proposal.change import Change, meant, of, updated
+from tuning_operator.playbook.proposal.edits.effort import ENOUGH
 from tuning_operator.playbook.proposal.edits.ranges import moved
 from tuning_operator.playbook.records import StudyRecord
 
@@ -33,20 +34,27 @@ def warmed_up(study: StudyRecord, findings: Sequence[Finding], change: Change) -
 
 
 def clipped(study: StudyRecord, findings: Sequence[Finding], change: Change) -> Change:
-    """Clip at the norm that was found, where a threshold is recommended or is to be tightened (CLP-5, CLP-6)."""
-    for finding in of(findings, Code.CLIPPING, "Recommended", "Tighten"):
-        threshold = finding.evidence.numbers.get("threshold")
-        if threshold is None or threshold <= 0:
-            continue
-        text = f"{threshold:.4g}"
-        known = next((h for h in change.spec.hyperparameters if meaning_of(h) is Meaning.CLIP_NORM), None)
-        if known is None:
-            added = Hyperparameter(name=CLIPPING, type=HyperparameterType.FLOAT, role=Role.FIXED, value=text)
-            change = change.added(added, f"{CLIPPING}: {text}, which the container must know. {finding.message}")
-        elif known.role is Role.FIXED and known.value != text:
-            reason = f"{known.parameter_name}: {text} instead of {known.value}. {finding.message}"
-            change = change.replaced(updated(known, value=text), reason)
-    return change
+    """Clip at the norm that was found, where a threshold is recommended or is to be tightened (CLP-5, CLP-6).
+
+    Of several arms the smallest counts: a threshold is one number for all trials.
+    """
+    found = [
+        (threshold, finding)
+        for finding in of(findings, Code.CLIPPING, "Recommended", "Tighten")
+        if (threshold := finding.evidence.numbers.get("threshold", 0.0)) > 0
+    ]
+    if not found:
+        return change
+    threshold, finding = min(found, key=lambda each: each[0])
+    text = f"{threshold:.4g}"
+    known = next((h for h in change.spec.hyperparameters if meaning_of(h) is Meaning.CLIP_NORM), None)
+    if known is None:
+        added = Hyperparameter(name=CLIPPING, type=HyperparameterType.FLOAT, role=Role.FIXED, value=text)
+        return change.added(added, f"{CLIPPING}: {text}, which the container must know. {finding.message}")
+    if known.role is not Role.FIXED or known.value == text:
+        return change
+    reason = f"{known.parameter_name}: {text} instead of {known.value}. {finding.message}"
+    return change.replaced(updated(known, value=text), reason)
 
 
 def _with_lengths(change: Change, lengths: Sequence[int], plan: Finding) -> Change:
@@ -70,4 +78,6 @@ def _with_lengths(change: Change, lengths: Sequence[int], plan: Finding) -> Chan
     change = change.added(warmup, reason) if known is None else change.replaced(warmup, reason)
     if not compared:
         return change
-    return change.with_spec({"baseline": Baseline(scientific={name: NONE})})
+    wanted = max(change.spec.budget.max_trials, ENOUGH * len(values))
+    budget = updated(change.spec.budget, max_trials=wanted)
+    return change.with_spec({"baseline": Baseline(scientific={name: NONE}), "budget": budget})
