@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reporters, collector = reporters_of(objective, members, pack, options.records)
     if options.metrics_port is not None:
         serve(collector, options.metrics_port)
-    code = run(members, reporters, objective, stop)
+    code = run(members, reporters, objective, pack, stop)
     pack.write()
     for result in pack.results:
         at = f"  {result.best.value:.6g} at step {result.best.step}" if result.best else ""
@@ -50,7 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(
-    members: Sequence[Member], reporters: Mapping[str, MemberReporter], objective: Objective, stop: threading.Event
+    members: Sequence[Member],
+    reporters: Mapping[str, MemberReporter],
+    objective: Objective,
+    pack: PackReport,
+    stop: threading.Event,
 ) -> int:
     """Train, and tell every member that has no end of its own what ended all of them."""
     try:
@@ -58,7 +62,7 @@ def run(
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         from tuning_trainer.population.training import train
 
-        train(members, reporters, (objective.metric, *objective.metrics), stop, say)
+        train(members, reporters, (objective.metric, *objective.metrics), stop, say, evaluated=pack.write)
     except ConfigurationError as error:
         complain(error)
         for reporter in unfinished(reporters):

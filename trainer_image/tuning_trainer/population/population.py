@@ -17,7 +17,7 @@ from tuning_trainer.population.hyperparameters import Timetable, clipped, coeffi
 from tuning_trainer.population.members import Member
 from tuning_trainer.population.order import Orders
 from tuning_trainer.population.packing import require_packable
-from tuning_trainer.population.weights import StackedWeights, as_function
+from tuning_trainer.population.weights import StackedWeights, as_function, refusing_what_vmap_cannot_do
 from tuning_trainer.run import seed_for
 from tuning_trainer.schedules import learning_rate_at
 from tuning_trainer.step_log import READ_AT_LEAST_EVERY, StepLog
@@ -132,7 +132,8 @@ class Population:
         for part, part_targets in zip(inputs.split(size, dim=1), targets.split(size, dim=1), strict=True):
             theta = self.weights.values.detach().requires_grad_()
             masks = self.masks.draw()
-            losses = vmap(self.loss)(self.weights.named(theta), part, part_targets, self._smoothing, masks) / parts
+            with refusing_what_vmap_cannot_do():
+                losses = vmap(self.loss)(self.weights.named(theta), part, part_targets, self._smoothing, masks) / parts
             gradients += torch.autograd.grad(losses.sum(), theta)[0]
             total += losses.detach()
         return total, gradients

@@ -42,7 +42,7 @@ class Objective:
 
 
 class PackReport:
-    """The pack's record, rewritten whenever a member has something to say."""
+    """The pack's record, written when all members have said how they fare."""
 
     def __init__(self, objective: Objective, members: Sequence[Member], record_file: RecordFile | None = None) -> None:
         """Let all members be running, without a result."""
@@ -82,8 +82,6 @@ class MemberReporter(Reporter):
         last = self._points[-1] if self._points else None
         told = MemberResult(self._trial.trial, self._trial.attempt, status, self._best, last, reason)
         self._pack.note(told)
-        if status is not RecordStatus.RUNNING:
-            self._pack.write()
 
 
 class PackCollector(Collector):

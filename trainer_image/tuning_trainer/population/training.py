@@ -18,6 +18,7 @@ def train(
     stop: threading.Event,
     say: Callable[[str], None] = print,
     wanted: Callable[[Member], bool] = lambda _: True,
+    evaluated: Callable[[], None] = lambda: None,
 ) -> None:
     """Train each member to the last step or to its own end, and tell its reporter, by the trial's name, which it was.
 
@@ -28,6 +29,7 @@ def train(
         stop: ends all of them, after the current step.
         say: takes lines of progress.
         wanted: asked of each member at each evaluation; one that is not wanted any more is interrupted.
+        evaluated: called when all members have reported an evaluation.
 
     Raises:
         ConfigurationError: the members cannot be one population, or their workload does not measure a metric.
@@ -44,6 +46,7 @@ def train(
             population.take_step()
             if population.evaluation_due:
                 keep_those_that_go_on(population, reporters, say, wanted)
+                evaluated()
             stop.wait(population.shared.step_delay_seconds)
         complete(population, reporters)
 

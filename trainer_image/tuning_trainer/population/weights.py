@@ -1,10 +1,12 @@
 """The weights of k models of one shape as one matrix θ with a row each, and the model as a function of a row."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from tuning_trainer.knobs import ConfigurationError
 
@@ -46,7 +48,24 @@ def as_function(model: nn.Module) -> Callable[[dict[str, Tensor], Tensor], Tenso
     """Return the outputs of a model as a function of weights by name and inputs."""
 
     def outputs(weights: dict[str, Tensor], inputs: Tensor) -> Tensor:
-        result: Tensor = functional_call(model, weights, (inputs,))
+        # Attention in plain operations: for the fused ones PyTorch knows no way but one member after the other.
+        with sdpa_kernel(SDPBackend.MATH):
+            result: Tensor = functional_call(model, weights, (inputs,))
         return result
 
     return outputs
+
+
+@contextmanager
+def refusing_what_vmap_cannot_do() -> Iterator[None]:
+    """Tell a model that draws random numbers of its own, or branches on values, from other errors.
+
+    Raises:
+        ConfigurationError: in place of what `vmap` raises for it.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "vmap" in str(error):
+            raise ConfigurationError(f"this model cannot be trained in a population: {error}") from error
+        raise
