@@ -26,8 +26,9 @@ def rate_for(optimizer: str) -> float:
     return 0.003 if "adam" in optimizer or optimizer == "rmsprop" else 0.02
 
 
-def member(number: int = 0, seed: int | None = None, **given: ParameterValue) -> Member:
-    return Member.of(f"trial-{number}", SMALL | given, number if seed is None else seed)
+def member(number: int = 0, /, **given: ParameterValue) -> Member:
+    """Return a member whose seed is its number."""
+    return Member.of(f"trial-{number}", SMALL | given, number)
 
 
 def differing(**given: ParameterValue) -> list[Member]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.trainer.needs_torch import torch
-from tests.unit.trainer.population.runs import TIMINGS, member
+from tests.unit.trainer.population.runs import TIMINGS, Given, member
 from tests.unit.trainer.processes import finish, start_alone
 from tuning_contract.pack import PackRecord
 from tuning_contract.record import FinalRecord, RecordStatus
@@ -20,7 +20,7 @@ from tuning_trainer.reporting import RecordFile, Reporter
 from tuning_trainer.training import train as train_alone
 
 LOSS = Objective("validation_loss", study_uid="5f6b0a51")
-DIVERGING = {"learning_rate": 1e6, "weight_decay": 1e3}
+DIVERGING: Given = {"learning_rate": 1e6, "weight_decay": 1e3}
 
 
 @pytest.fixture(autouse=True)
@@ -57,10 +57,8 @@ def test_a_member_s_record_is_the_ordinary_trial_s(tmp_path: Path) -> None:
         assert record.parameters_hash == expected.parameters_hash
         assert record.best is not None
         assert expected.best is not None
-        assert (record.best.step, record.best.value) == (
-            expected.best.step,
-            pytest.approx(expected.best.value, rel=1e-4),
-        )
+        assert record.best.step == expected.best.step
+        assert record.best.value == pytest.approx(expected.best.value, rel=1e-4)
         assert record.curve.metrics == expected.curve.metrics
         for name in set(record.curve.metrics) - set(TIMINGS):
             assert record.curve.series(name) == pytest.approx(expected.curve.series(name), rel=1e-3), name
