@@ -32,8 +32,8 @@ def rule(group: str, resources: Sequence[str], verbs: Sequence[str]) -> Rule:
 
 
 OPERATOR_RULES: Final[tuple[Rule, ...]] = (
-    rule(GROUP, ["tuningstudies"], READ),
-    rule(GROUP, ["tuningtrials"], [*READ, "create"]),
+    # Studies, too: where a study says nextStudy.policy Run, the operator creates the one that follows it.
+    rule(GROUP, ["tuningstudies", "tuningtrials"], [*READ, "create"]),
     rule(GROUP, ["tuningstudies/status", "tuningtrials/status"], ["update"]),
     # Where OwnerReferencesPermissionEnforcement is on, an owner that blocks its deletion may be named only by someone
     # who may set its finalizers: studies own trials, trials own Jobs.

@@ -46,7 +46,12 @@ async def run(settings: OperatorSettings) -> int:
     observed, queue = Observed(), WorkQueue[Key]()
     curves = CurveReader(prometheus, settings.scrape_interval)
     reconciler = Reconciler(
-        cluster, observed, curves, Settings(scrape_interval=settings.scrape_interval), settings.trainer_image
+        cluster,
+        observed,
+        curves,
+        Settings(scrape_interval=settings.scrape_interval),
+        settings.trainer_image,
+        look_soon=queue.add,
     )
     watches = Watches(_sink(observed, queue), settings.watch_namespaces, cluster.missing_kinds)
     QUEUE_DEPTH.set_function(lambda: queue.depth)

@@ -8,10 +8,13 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from tuning_operator.analysing import Analysing
 from tuning_operator.api.trial import TuningTrialStatus
 from tuning_operator.clients.cluster import Cluster
 from tuning_operator.clients.curves import CurveReader
@@ -26,7 +29,16 @@ from tuning_operator.study import acceptance
 from tuning_operator.study.decide import decide, first_trial
 from tuning_operator.study.decision import Decision, Event, NewJob, NewTrial, TrialStatusWrite
 from tuning_operator.study.metrics import trials_with_lost_results, trials_without_metrics
-from tuning_operator.study.snapshot import JobView, PreviousStudy, Refusal, Settings, Snapshot, StudyView, TrialView
+from tuning_operator.study.snapshot import (
+    DatedAnalysis,
+    JobView,
+    PreviousStudy,
+    Refusal,
+    Settings,
+    Snapshot,
+    StudyView,
+    TrialView,
+)
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +49,8 @@ POD_PATIENCE = timedelta(seconds=2)
 JOBS_ASKED = 3
 ABSENCE_HOLDS = 60.0
 """In seconds: so long a study that is not there is not asked for again."""
+ANALYSIS_RETRY = 5.0
+"""In seconds: so long after a list that failed the study is analysed again."""
 RESYNC = timedelta(minutes=10)
 """How often a study is looked at although nothing seems to happen, and listed anew: a watch may have missed a thing."""
 
@@ -45,6 +59,16 @@ RESYNC = timedelta(minutes=10)
 class _Refused:
     refusal: Refusal
     at: datetime
+
+
+@dataclass
+class _Concluding:
+    """What is remembered of a study's analysis; it can be made again at any time."""
+
+    newest: DatedAnalysis | None = None
+    running: "asyncio.Task[None] | None" = None
+    refused: tuple[int, str] | None = None
+    """At which generation, and in which words, the API server would not create the study that follows."""
 
 
 @dataclass
@@ -57,7 +81,11 @@ class Reconciler:
     settings: Settings
     trainer_image: str
     drawing: Drawing = field(default_factory=Drawing)
+    analysing: Analysing = field(default_factory=Analysing)
+    look_soon: Callable[[Key], None] = lambda key: None
+    """Has a study looked at again: it was analysed."""
     _refused: dict[Key, _Refused] = field(default_factory=dict)
+    _concluding: defaultdict[Key, _Concluding] = field(default_factory=lambda: defaultdict(_Concluding))
     _absent: dict[tuple[str, str], float] = field(default_factory=dict)
     """When a study that another one learns from was last asked for and not there, by namespace and name."""
 
@@ -75,6 +103,7 @@ class Reconciler:
         if study is None:
             self.observed.forget(key)
             self._refused.pop(key, None)
+            self._concluding.pop(key, None)
             return None
         context = {"study": study.name, "namespace": study.namespace}
         started = time.monotonic()
@@ -109,10 +138,12 @@ class Reconciler:
             if not await self._act(key, family, snapshot, decision):
                 return timedelta(0)
             snapshot, decision = await self._think(await self._observe(key, family))
-            suggestions = await self.drawing.draw(snapshot, decision)
+            suggestions = await self.drawing.draw(snapshot, decision) if decision.draws else {}
             snapshot, decision = await self._think(replace(await self._observe(key, family), suggestions=suggestions))
         if not await self._act(key, family, snapshot, decision):
             return timedelta(0)
+        if decision.asks_analysis:
+            self._analyse_beside(key, snapshot)
         listing = timedelta(seconds=max(family.list_again_at - time.monotonic(), 0))
         waits = [listing] if decision.look_again_after is None else [listing, decision.look_again_after]
         # A Job without a pod is watched by nobody: why it has none stands in events only.
@@ -126,6 +157,31 @@ class Reconciler:
             snapshot = await self._ask_for_curves(snapshot, decision.questions)
             decision = await _decided(snapshot)
         return snapshot, decision
+
+    def _analyse_beside(self, key: Key, snapshot: Snapshot) -> None:
+        """Analyse the study beside all else that it does: no trial waits for it."""
+        concluding = self._concluding[key]
+        if concluding.running is None or concluding.running.done():
+            concluding.running = asyncio.create_task(self._analyse(key, snapshot), name=f"analysis of {key[1]}")
+
+    async def _analyse(self, key: Key, snapshot: Snapshot) -> None:
+        """Go through the checklist with all curves, which are read for it alone: most of the time nobody needs them."""
+        study = snapshot.study
+        try:
+            earlier = [(e.study, await self._whole_trials(e.study)) for e in snapshot.previous if e.study is not None]
+            trials = await self._whole_trials(study)
+        except ClusterError as error:
+            log.warning("A study could not be read for its analysis: %s", error, extra=_about(study, None))
+            await asyncio.sleep(ANALYSIS_RETRY)
+        else:
+            self._concluding[key].newest = await self.analysing.analyse(study, trials, earlier)
+        finally:
+            self._concluding[key].running = None
+            self.look_soon(key)
+
+    async def _whole_trials(self, study: StudyView) -> list[TrialView]:
+        raw, _ = await self.cluster.list_of_study("tuningtrials", study.namespace, study.uid)
+        return [trial_view(each, with_curve=True) for each in raw]
 
     # --- observe ---------------------------------------------------------------------------------------------------
 
@@ -159,6 +215,8 @@ class Reconciler:
             pods=grouped(family.pods.values(), lambda p: p.job_uid, lambda p: (p.created, p.name)),
             metrics=self.curves.view(study),
             previous=tuple([await self._previous(study, name) for name in study.spec.previous_studies or ()]),
+            analysis=self._newest_analysis(key, study),
+            next_study_error=self._next_refusal(key, study),
             settings=self.settings,
         )
         if trials_without_metrics(snapshot) or trials_with_lost_results(snapshot):
@@ -166,6 +224,19 @@ class Reconciler:
             snapshot = replace(snapshot, metrics=self.curves.view(study))
         snapshot = await self._try_template(key, snapshot)
         return replace(snapshot, refusals=tuple(await self._refusals(key, snapshot)))
+
+    def _newest_analysis(self, key: Key, study: StudyView) -> DatedAnalysis | None:
+        """Return the analysis that the status may not hold yet; of a study that is over it is forgotten."""
+        newest, known = self._concluding[key].newest, study.status.analysed
+        if newest is None or study.status.completion_time is None or known is None:
+            return newest
+        if (newest.trials, newest.generation) == (known.trials, known.generation):
+            self._concluding[key].newest = None
+        return self._concluding[key].newest
+
+    def _next_refusal(self, key: Key, study: StudyView) -> str | None:
+        refused = self._concluding[key].refused
+        return refused[1] if refused is not None and refused[0] == study.generation else None
 
     async def _previous(self, study: StudyView, name: str) -> PreviousStudy:
         """Return a study that this one learns from, with all of its trials."""
@@ -265,6 +336,8 @@ class Reconciler:
             return False
         self._measure_gap(family, decision)
         await _all(self._expire(study, expiry.job, expiry.after) for expiry in decision.expiries)
+        if decision.new_study is not None and not await self._follow(key, study, decision.new_study):
+            return False
         if decision.study_status is not None:
             body = status_body(
                 "TuningStudy", study.namespace, study.name, study.uid, study.resource_version, decision.study_status
@@ -318,6 +391,17 @@ class Reconciler:
         body = job(study, view, attempt, self.trainer_image)
         raw = await self.cluster.create("jobs", body, view.uid)
         self.observed.apply("jobs", raw)
+
+    async def _follow(self, key: Key, study: StudyView, manifest: Mapping[str, Any]) -> bool:
+        """Create the study that follows; where the API server refuses, the next look's status says so."""
+        body = {**manifest, "metadata": {**manifest["metadata"], "namespace": study.namespace}}
+        try:
+            self.observed.apply("tuningstudies", await self.cluster.create_following(body, study.created))
+        except (Conflict, Forbidden, Invalid) as error:
+            self._concluding[key].refused = (study.generation, str(error))
+            return False
+        log.info("Created the study that follows: %s", body["metadata"]["name"], extra=_about(study, None))
+        return True
 
     async def _expire(self, study: StudyView, job_: JobView, after: timedelta) -> None:
         try:

@@ -10,11 +10,23 @@ from tuning_contract.curve import Curve, Point, best_of, late_median_of
 from tuning_contract.environment import parameters_hash
 from tuning_contract.record import FinalRecord, RecordStatus
 from tuning_operator.api import names
+from tuning_operator.api.findings import Conclusion, ConclusionState
 from tuning_operator.api.hyperparameters import Hyperparameter
 from tuning_operator.api.study import TuningStudySpec
 from tuning_operator.api.study_status import TuningStudyStatus
 from tuning_operator.api.trial import StudyRef, TrialResult, TuningTrialSpec, TuningTrialStatus
-from tuning_operator.study.snapshot import JobView, MetricsView, PodView, Sample, Snapshot, StudyView, TrialView
+from tuning_operator.playbook.analysis import Analysis
+from tuning_operator.study.snapshot import (
+    AnalysisFailed,
+    DatedAnalysis,
+    JobView,
+    MetricsView,
+    PodView,
+    Sample,
+    Snapshot,
+    StudyView,
+    TrialView,
+)
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 UID = "5f6b0a51-0a4e-4b86-9c4e-2f8f2a4c9d11"
@@ -77,6 +89,15 @@ def a_trial(index: int = 0, *, arm: int = 0, position: int | None = None, **stat
     return TrialView(name, f"trial-{index}", "1", NOW, False, spec, TuningTrialStatus(**status))
 
 
+NOTHING_SAID = Analysis((), Conclusion(state=ConclusionState.PENDING, reason="TooFewTrials"), None)
+"""What the Playbook says of a study without trials, in short."""
+
+
+def analysed(trials: int, result: Analysis | AnalysisFailed = NOTHING_SAID, **fields: Any) -> DatedAnalysis:
+    """Return an analysis of a study of generation 1 of which so many trials have ended, all of them the search's."""
+    return DatedAnalysis(**{"result": result, "trials": trials, "searched": trials, "generation": 1, **fields})
+
+
 def a_result(value: float | None = 0.5, **fields: Any) -> TrialResult:
     """Return a trial's exact result."""
     return TrialResult(value=value, **{"source": "Record", "step": 100, **fields})
@@ -84,7 +105,7 @@ def a_result(value: float | None = 0.5, **fields: Any) -> TrialResult:
 
 def a_job(trial: TrialView, attempt: int = 0, **fields: Any) -> JobView:
     """Return the Job of one attempt, under way unless it is said to be complete or failed."""
-    name = names.job_name("digits", UID, trial.spec.index, attempt)
+    name = names.job_name(trial.name, attempt)
     return JobView(**{"name": name, "uid": name, "trial": trial.name, "attempt": attempt, "created": NOW, **fields})
 
 

@@ -11,16 +11,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
+from typing import Any
 
-from tests.support.views import NOW, a_record, samples
+from tests.support.views import NOTHING_SAID, NOW, a_record, samples
 from tuning_contract.record import RecordStatus
 from tuning_operator.api import names
 from tuning_operator.api.study_status import TuningStudyStatus
 from tuning_operator.api.trial import TuningTrialSpec, TuningTrialStatus
 from tuning_operator.drawing import Drawing
+from tuning_operator.playbook.analysis import Analysis
+from tuning_operator.study.concluding import ended_searches, ended_trials
 from tuning_operator.study.decide import decide
 from tuning_operator.study.decision import Decision
 from tuning_operator.study.snapshot import (
+    AnalysisFailed,
+    DatedAnalysis,
     JobView,
     MetricsView,
     PodView,
@@ -98,12 +103,22 @@ class World:
     scraped: bool = False
     """Whether Prometheus sees the curves while trials run: a tick is ten steps. Then checkpoints are kept, too."""
     refusals: tuple[Refusal, ...] = ()
+    analyse: Callable[[StudyView, Sequence[TrialView]], Analysis | AnalysisFailed] = lambda study, trials: NOTHING_SAID
+    """What the Playbook says; by default nothing, in no time."""
+    follow_up_lives: Sequence[Life] = ()
+    """The lives of the pods of each retrain and probe."""
+    following: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The manifests of the studies that the operator has created, by name."""
+    analyses: int = 0
+    """How often the study was analysed."""
     writes: list[datetime] = field(default_factory=list)
     most_active: int = 0
     most_training: int = 0
     tick: int = 0
     _ages: dict[str, int] = field(default_factory=dict)
     _lives: dict[str, Life] = field(default_factory=dict)
+    _analysis: DatedAnalysis | None = None
+    """In the operator's memory."""
     _checkpoints: dict[str, int] = field(default_factory=dict)
     """Ticks that a trial has trained, by its name."""
 
@@ -119,7 +134,16 @@ class World:
             pods[pod.job_uid] = (*pods.get(pod.job_uid, ()), pod)
         whole = {name: tuple(self.curves.get(name, ())) for name in questions}
         metrics = MetricsView(whole=whole, curves=self._curves() if self.scraped else {})
-        return Snapshot(self.now, self.study, dict(self.trials), jobs, pods, metrics, refusals=self.refusals)
+        return Snapshot(
+            self.now,
+            self.study,
+            dict(self.trials),
+            jobs,
+            pods,
+            metrics,
+            refusals=self.refusals,
+            analysis=self._analysis,
+        )
 
     def _curves(self) -> dict[str, tuple[Sample, ...]]:
         running = [pod for pod in self.pods.values() if pod.running and self._ages[pod.uid] > 0]
@@ -165,10 +189,20 @@ class World:
             self.writes.append(self.now)
         active = sum(not trial.status.state.is_finished for trial in self.trials.values())
         self.most_active = max(self.most_active, active)
+        if decision.asks_analysis:
+            self.study_was_analysed()
 
     def killed(self) -> None:
         """Forget what only the operator's memory held: the last states of pods that are gone."""
         self.pods = {uid: pod for uid, pod in self.pods.items() if not pod.gone}
+        self._analysis = None
+
+    def study_was_analysed(self) -> None:
+        """Have the operator know what the Playbook says of the study as it is now."""
+        trials = list(self.trials.values())
+        result = self.analyse(self.study, trials)
+        self._analysis = DatedAnalysis(result, ended_trials(trials), ended_searches(trials), self.study.generation)
+        self.analyses += 1
 
     def _writes(self, decision: Decision, order: int | None) -> list[Callable[[], None]]:
         writes: list[Callable[[], None]] = []
@@ -193,6 +227,8 @@ class World:
         writes += [write for creation in creations for write in creation]
         for e in decision.expiries:
             writes.append(lambda e=e: self._replace_job(e.job.uid, has_ttl=True))  # type: ignore[misc]
+        if (manifest := decision.new_study) is not None:
+            writes.append(lambda: self.following.__setitem__(manifest["metadata"]["name"], manifest))
         if (status := decision.study_status) is not None:
             writes.append(lambda: self._write_study_status(status))
         return writes
@@ -221,7 +257,7 @@ class World:
         self.trials[name] = TrialView(name, f"uid-{name}", "1", self.now, False, read, TuningTrialStatus())
 
     def _create_job(self, trial: str, attempt: int) -> None:
-        name = names.job_name(self.study.name, self.study.uid, self.trials[trial].spec.index, attempt)
+        name = names.job_name(trial, attempt)
         assert name not in self.jobs, "a name is used once"
         self.jobs[name] = JobView(name, name, trial, attempt, self.now)
 
@@ -275,15 +311,12 @@ class World:
 
     def _create_pod(self, job: JobView, number: int) -> None:
         name = f"{job.name}.{number}"
-        index = self.trials[job.trial].spec.index
-        used = sum(uid.startswith(f"{self._job_stem(index)}-") for uid in self._lives)
-        lives = self.script.get(index, ())
+        spec = self.trials[job.trial].spec
+        used = sum(uid.startswith(f"{job.trial}-") for uid in self._lives)
+        lives = self.script.get(spec.index, ()) if spec.purpose.is_search else self.follow_up_lives
         self._lives[name] = lives[used] if used < len(lives) else Life()
         self._ages[name] = self._checkpoints.get(job.trial, 0)
         self.pods[name] = PodView(name, name, job.uid, job.trial, job.attempt, self.now)
-
-    def _job_stem(self, index: int) -> str:
-        return names.job_name(self.study.name, self.study.uid, index, 0).removesuffix("-0")
 
     def _run(self, pod: PodView) -> None:
         if pod.over:
@@ -401,5 +434,7 @@ def is_empty(decision: Decision) -> bool:
         decision.study_status,
         decision.events,
         decision.questions,
+        decision.asks_analysis,
+        decision.new_study,
     )
     return not any(written)

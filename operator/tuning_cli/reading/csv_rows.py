@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tuning_cli.problems import InputError, Problem, Warnings
-from tuning_cli.reading.fields import FieldError, moment
+from tuning_cli.reading.fields import FieldError, measured, moment
 from tuning_cli.reading.guessed_study import parameter_name
 from tuning_cli.reading.trial_object import FIELDS
 from tuning_contract.environment import ParameterValue
@@ -103,6 +103,7 @@ def objects_of_table(
     seen: set[str] = set()
     for row, (line, cells) in enumerate(table.rows, start=1):
         data = _object(columns, cells)
+        _check_value(data.get("value"), columns, table, line)
         state = data.get("state")
         if isinstance(state, str):
             data["state"] = layout.states.get(state.lower(), state)
@@ -113,6 +114,16 @@ def objects_of_table(
             _lenient(data, seen, row)
         seen.add(data["name"])
         yield line, data
+
+
+def _check_value(value: object, columns: Sequence[Column | None], table: Table, line: int) -> None:
+    """Name the column of a value that is no number: it is called as the metric, not as the trial's field."""
+    try:
+        if value is not None:
+            measured(value, "value")
+    except FieldError as error:
+        titles = [title for title, column in zip(table.header, columns, strict=True) if column and column[1] == "value"]
+        raise InputError(Problem(error.message, table.file, line, titles[-1])) from None
 
 
 def _lenient(data: dict[str, Any], seen: set[str], row: int) -> None:

@@ -82,6 +82,14 @@ def finite(value: object, field: str) -> float:
     return float(value)
 
 
+def duration(value: object, field: str) -> float:
+    """Read a finite number of at least 0."""
+    number = finite(value, field)
+    if number < 0:
+        raise FieldError(field, f"must not be negative, and is {number:g}")
+    return number
+
+
 def measured(value: object, field: str) -> float:
     """Read a number that may be one of the strings NaN, Infinity and -Infinity."""
     if isinstance(value, float) and not math.isfinite(value):

@@ -11,7 +11,7 @@ from tuning_cli.reading.fields import (
     a_name,
     an_object,
     at_least_one,
-    finite,
+    duration,
     integer,
     measured,
     moment,
@@ -111,7 +111,7 @@ def trial_from_object(
         started_at=optional(data, "startedAt", moment),
         of=optional(data, "of", a_name),
         stopped_by=optional(data, "stoppedBy", a_name),
-        gpu_seconds=optional(data, "gpuSeconds", finite),
+        gpu_seconds=optional(data, "gpuSeconds", duration),
         violations=tuple(
             text(each, f"violations[{i}]") for i, each in enumerate(optional(data, "violations", a_list) or ())
         ),
@@ -168,9 +168,14 @@ def _points(curve: object) -> Sequence[Any]:
         return ()
     if not isinstance(curve, dict):
         return a_list(curve, "curve")
-    columns = required(curve, "columns", lambda value, _: a_list(value, "curve.columns"))
-    rows = required(curve, "rows", lambda value, _: a_list(value, "curve.rows"))
+    columns, rows = (a_list(_inside(curve, name), f"curve.{name}") for name in ("columns", "rows"))
     return [dict(zip(columns, a_list(row, f"curve.rows[{i}]"), strict=False)) for i, row in enumerate(rows)]
+
+
+def _inside(curve: Mapping[str, Any], name: str) -> Any:
+    if name not in curve:
+        raise FieldError("curve", f"must be a list of points, or an object with columns and rows; it has no {name}")
+    return curve[name]
 
 
 def _step(values: Mapping[str, Any], i: int, before: int | None) -> int:

@@ -22,6 +22,8 @@ ANNOTATION_FOLLOWS: Final = f"{GROUP}/follows"
 """On a study that was proposed: the name of the study whose findings it follows from."""
 ANNOTATION_REASONS: Final = f"{GROUP}/reasons"
 """On such a study: what differs from the one before it, and why; one reason a line."""
+ANNOTATION_ROUND: Final = f"{GROUP}/round"
+"""On such a study: which one of its chain it is; the first has none and is 1."""
 ANNOTATION_CONTAINER: Final = f"{GROUP}/container"
 """On a trial's pod: which of its containers trains."""
 ANNOTATION_METRICS_PATH: Final = f"{GROUP}/metrics-path"
@@ -31,6 +33,8 @@ METRICS_PORT_NAME: Final = "tuning-metrics"
 
 MANAGED_BY: Final = "tuning-operator"
 MAX_NAME: Final = 63
+MAX_TRIAL_NAME: Final = 57
+"""The Job of each attempt adds a hyphen and the attempt's number, of up to five digits."""
 UID_HASH_LENGTH: Final = 8
 
 
@@ -40,21 +44,30 @@ def uid_hash(uid: str) -> str:
 
 
 def trial_name(study: str, study_uid: str, index: int) -> str:
-    """Return a TuningTrial's name, at most 63 characters: a DNS label.
+    """Return a TuningTrial's name, at most 57 characters: a DNS label.
 
     >>> trial_name("digits", "6f1c", 7)
     'digits-4d482d94-7'
     """
-    return _with_prefix(study, f"-{uid_hash(study_uid)}-{index}", MAX_NAME)
+    return _with_prefix(study, f"-{uid_hash(study_uid)}-{index}", MAX_TRIAL_NAME)
 
 
-def job_name(study: str, study_uid: str, index: int, attempt: int) -> str:
+def follow_up_name(study: str, study_uid: str, kind: str, number: int) -> str:
+    """Return the name of a TuningTrial that repeats or probes others, at most 57 characters.
+
+    >>> follow_up_name("digits", "6f1c", "retrain", 3)
+    'digits-4d482d94-retrain-3'
+    """
+    return _with_prefix(study, f"-{uid_hash(study_uid)}-{kind}-{number}", MAX_TRIAL_NAME)
+
+
+def job_name(trial: str, attempt: int) -> str:
     """Return the name of one attempt's Job, at most 63 characters.
 
-    >>> job_name("digits", "6f1c", 7, 1)
+    >>> job_name("digits-4d482d94-7", 1)
     'digits-4d482d94-7-1'
     """
-    return _with_prefix(study, f"-{uid_hash(study_uid)}-{index}-{attempt}", MAX_NAME)
+    return f"{trial}-{attempt}"
 
 
 def study_label(study: str) -> str:

@@ -50,7 +50,7 @@ def admission_policies(
     """
     metadata = {"labels": dict(labels)} if labels else {}
     policies = {
-        f"{prefix}-study-author": study_author(),
+        f"{prefix}-study-author": study_author(operator),
         f"{prefix}-study-template": study_template(),
         f"{prefix}-trial-writer": trial_writer(operator),
     }
@@ -64,8 +64,12 @@ def admission_policies(
     ]
 
 
-def study_author() -> Manifest:
-    """Return the rule that a study gives no power that its author lacks."""
+def study_author(operator: ServiceAccount) -> Manifest:
+    """Return the rule that a study gives no power that its author lacks.
+
+    The operator's own are exempt: it creates studies that follow another one (nextStudy.policy Run), in that one's
+    namespace and with its template, whose author was asked. It cannot be asked for the right to use their account.
+    """
     may_create_jobs = (
         'authorizer.group("batch").resource("jobs").namespace(request.namespace).check("create").allowed()'
     )
@@ -81,7 +85,11 @@ def study_author() -> Manifest:
             {
                 "name": "spec-is-written",
                 "expression": 'request.operation == "CREATE" || object.spec != oldObject.spec',
-            }
+            },
+            {
+                "name": "not-by-the-operator",
+                "expression": f'request.userInfo.username != "{operator.username}"',
+            },
         ],
         "variables": [
             {

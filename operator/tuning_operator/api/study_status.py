@@ -32,6 +32,8 @@ class TrialCounts(Model):
     )
     stopped_early: int = Field(0, description="Of the stopped ones, those that the stopping rule ended.", ge=0)
     infrastructure_retries: int = Field(0, description="Restarts after lost pods, all trials together.", ge=0)
+    retrains: int = Field(0, description="Of all trials, those that repeat one of the search to decide on it.", ge=0)
+    probes: int = Field(0, description="Of all trials, those that see whether training is unstable.", ge=0)
 
 
 class ParameterAssignment(Model):
@@ -101,6 +103,14 @@ class NextStudyProposal(Model):
         json_schema_extra=PRESERVED,
     )
     applied: bool = Field(False, description="Whether the operator has created it (nextStudy.policy Run).")
+    note: str | None = Field(None, description="Why the operator has not created it, where it should.", max_length=512)
+
+
+class Analysed(Model):
+    """When the Playbook's checklist was last gone through."""
+
+    trials: int = Field(description="How many trials had ended, retrains and probes among them.", ge=0)
+    generation: int = Field(description="The study's metadata.generation.", ge=0)
 
 
 class StudyDuration(Model):
@@ -137,6 +147,10 @@ class TuningStudyStatus(Model):
         max_length=16,
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["study"]},
     )
+    analysed: Analysed | None = Field(
+        None,
+        description="What findings, conclusion and nextStudy rest on; absent ones: that analysis failed.",
+    )
     findings: list[Finding] = Field(
         default_factory=list,
         description="What a person must see of the Playbook's checklist, the most important first.",
@@ -153,7 +167,8 @@ class TuningStudyStatus(Model):
     )
     conditions: list[Condition] = Field(
         default_factory=list,
-        description="Accepted, Progressing, Suspended, TrialsStarting, MetricsAvailable, Succeeded, Failed.",
+        description="Accepted, Progressing, Suspended, TrialsStarting, MetricsAvailable, Succeeded, Failed, "
+        "ConclusionReady, QuestionAnswered, SearchSpaceAdequate.",
         max_length=16,
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )

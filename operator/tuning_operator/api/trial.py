@@ -23,6 +23,14 @@ class TrialPurpose(StrEnum):
 
     SEARCH = "Search"
     REPLICATE = "Replicate"
+    RETRAIN = "Retrain"
+    INSTABILITY_PROBE = "InstabilityProbe"
+    HIDDEN_INSTABILITY_PROBE = "HiddenInstabilityProbe"
+
+    @property
+    def is_search(self) -> bool:
+        """Whether it is one of the search's trials, and does not repeat or probe one of them afterwards."""
+        return self in (TrialPurpose.SEARCH, TrialPurpose.REPLICATE)
 
 
 class StudyRef(Model):
@@ -43,9 +51,16 @@ class TuningTrialSpec(Model):
     purpose: TrialPurpose = Field(
         TrialPurpose.SEARCH,
         description="Why this trial runs. Search: a new point. Replicate: the point of the trial before it, once more, "
-        "with another seed.",
+        "with another seed. Retrain: a trial of the search once more, with another seed, to decide on a change. "
+        "InstabilityProbe and HiddenInstabilityProbe: a trial of the search at a higher learning rate, to see whether "
+        "training is unstable there; the latter only as long as the first steps take.",
     )
-    index: int = Field(description="The trial's number in the study: arm + position * arms.", ge=0)
+    of: str | None = Field(None, description="The trial that this one retrains or probes.", max_length=63)
+    index: int = Field(
+        description="The trial's number in the study: arm + position * arms. Of a retrain or a probe: its number among "
+        "the retrains or the probes.",
+        ge=0,
+    )
     arm: int = Field(0, description="The number of the combination of scientific values.", ge=0)
     position: int = Field(
         description="The trial's place in its arm's sequence; replicates of one point follow each other.", ge=0

@@ -9,6 +9,7 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -22,6 +23,7 @@ from tuning_operator.api import names
 from tuning_operator.api.base import GROUP, VERSION
 from tuning_operator.clients.errors import ClusterError, Conflict, Forbidden, Invalid, NotFound, Unreachable
 from tuning_operator.clients.telemetry import API_REQUEST_SECONDS, API_REQUESTS, API_SERVER_UP
+from tuning_operator.clients.views import moment
 
 Manifest = dict[str, Any]
 
@@ -110,6 +112,28 @@ class Cluster:
             if any(owner.get("uid") == owner_uid for owner in found["metadata"].get("ownerReferences", [])):
                 return found
             raise Conflict(f"{resource} {meta['name']} exists and belongs to something else") from None
+
+    async def create_following(self, body: Manifest, after: datetime) -> Manifest:
+        """Create a study that follows another; one that is there already, and follows the same one, is as good.
+
+        Args:
+            body: the study.
+            after: when the study that it follows was created: an older one follows another one of the same name.
+
+        Raises:
+            Conflict: another study has the name.
+            Forbidden, Invalid: the API server would not take it; the message is its own.
+        """
+        meta = body["metadata"]
+        try:
+            return await self._call("POST", "tuningstudies", meta["namespace"], body=body)
+        except Conflict:
+            found = await self.get("tuningstudies", meta["namespace"], meta["name"])
+            follows = (found["metadata"].get("annotations") or {}).get(names.ANNOTATION_FOLLOWS)
+            is_younger = moment(found["metadata"]["creationTimestamp"]) >= after
+            if is_younger and follows == meta["annotations"][names.ANNOTATION_FOLLOWS]:
+                return found
+            raise Conflict(f"a study {meta['name']} exists already, and does not follow this one") from None
 
     async def dry_run_job(self, body: Manifest) -> None:
         """Ask whether the API server would take a Job, unknown fields included.

@@ -13,6 +13,7 @@ from tuning_operator.api.study_status import TuningStudyStatus
 from tuning_operator.study.snapshot import StudyView
 
 FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+SLOW = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 RECONCILES = Counter("tuning_operator_reconciles", "Looks at a study, by how they ended.", ["result"])
 RECONCILE_SECONDS = Histogram(
@@ -35,6 +36,9 @@ PROMETHEUS_QUERY_SECONDS = Histogram(
 )
 SUGGESTION_SECONDS = Histogram(
     "tuning_operator_suggestion_seconds", "Seconds that drawing one point by a model of the results took.", buckets=FAST
+)
+ANALYSIS_SECONDS = Histogram(
+    "tuning_operator_analysis_seconds", "Seconds that going through the Playbook's checklist took.", buckets=SLOW
 )
 RESULTS = Counter("tuning_operator_results", "Trials with a value, by where it was read.", ["source"])
 TRIAL_GAP = Histogram(

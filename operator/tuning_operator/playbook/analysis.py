@@ -40,10 +40,11 @@ def analyse(study: StudyRecord, earlier: Sequence[StudyRecord] = ()) -> Analysis
     for check in CHECKLIST:
         case = Case(study, case.earlier, (*case.findings, *check.ask(case)))
     findings = in_order(acknowledged(study, case.findings))
-    conclusion = conclude(study, findings, outcome(study), caveats(study, case.findings))
+    compared = outcome(study)
+    conclusion = conclude(study, findings, compared, caveats(study, case.findings))
     return Analysis(
         tuple(findings),
         conclusion,
         propose(study, findings, conclusion),
-        follow_ups(study, findings, earlier),
+        follow_ups(study, findings, compared, conclusion),
     )

@@ -175,7 +175,7 @@ def noise(study: StudyRecord, among: Sequence[TrialRecord]) -> float:
     """Return the standard deviation of a result: of retrains where there are some, else late in the curves given.
 
     Of the study's own retrains the pooled deviation over retrained trials; else `baseline.retrainDeviation`; else the
-    median of the late step-to-step deviation of the trials (shared/playbook 2.0); 0 where nothing is known.
+    median of the late step-to-step deviation of the trials; 0 where nothing is known.
     """
     retrained = retrain_noise(study)
     if retrained is not None:

@@ -63,7 +63,7 @@ def _has_broken(study: StudyRecord, trial: TrialRecord) -> bool:
 
 
 def outliers(study: StudyRecord, trials: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:
-    """Return those far worse than the others whose training has not begun to work (shared/playbook 2.0, C-18)."""
+    """Return those far worse than the others whose training has not begun to work."""
     losses = [study.loss(t) for t in trials]
     if len(losses) < 4:
         return ()

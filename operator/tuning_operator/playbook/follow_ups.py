@@ -1,13 +1,16 @@
 """Trials that a study runs after its search, because the Playbook asks for them: retrains and probes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import count
 from typing import Final
 
 from tuning_contract.environment import ParameterValue
-from tuning_operator.api.findings import Finding
+from tuning_operator.api.findings import AdoptionDecision, Conclusion, Finding
 from tuning_operator.api.hyperparameters import Meaning
 from tuning_operator.playbook.assignment import resolve
+from tuning_operator.playbook.comparison.outcome import Outcome
+from tuning_operator.playbook.comparison.retrains import retrain_plan
 from tuning_operator.playbook.meaning import meaning_of
 from tuning_operator.playbook.records import Purpose, StudyRecord
 from tuning_operator.playbook.stability.probes import ProbeTrial, probes
@@ -32,24 +35,47 @@ class FollowUp:
 
 
 def follow_ups(
-    study: StudyRecord, findings: Sequence[Finding], earlier: Sequence[StudyRecord] = ()
+    study: StudyRecord, findings: Sequence[Finding], outcome: Outcome, conclusion: Conclusion
 ) -> tuple[FollowUp, ...]:
     """Return the trials that should still run, probes before retrains: an unstable winner is none.
 
     What runs already is not asked for again. `budget.maxProbes` and `budget.maxRetrains` bound them.
+
+    Args:
+        study: The study, its search being over.
+        findings: Of all rules.
+        outcome: Which arm is best.
+        conclusion: Retrains decide on what may be concluded; of what is blocked there is nothing to decide.
     """
-    return _probes(study, findings)
+    wanted = _probes(study, findings)
+    if not wanted and conclusion.decision is AdoptionDecision.NEED_RETRAINS:
+        return _retrains(study, outcome)
+    return wanted
 
 
 PROBES: Final = (Purpose.INSTABILITY_PROBE, Purpose.HIDDEN_INSTABILITY_PROBE)
 
 
 def _probes(study: StudyRecord, findings: Sequence[Finding]) -> tuple[FollowUp, ...]:
-    ran = sum(trial.purpose in PROBES for trial in study.trials)
+    numbers = {trial.index for trial in study.trials if trial.purpose in PROBES}
     wanted = [probe for finding in findings for probe in probes(study, finding)]
+    left = max(study.spec.budget.max_probes - len(numbers), 0)
+    return tuple(_probe(study, probe, number) for probe, number in zip(wanted[:left], _unused(numbers), strict=False))
+
+
+def _retrains(study: StudyRecord, outcome: Outcome) -> tuple[FollowUp, ...]:
+    numbers = {trial.index for trial in study.trials if trial.purpose is Purpose.RETRAIN}
     return tuple(
-        _probe(study, probe, ran + i) for i, probe in enumerate(wanted[: max(study.spec.budget.max_probes - ran, 0)])
+        FollowUp(
+            Purpose.RETRAIN, number, plan.of, resolve(study.spec, plan.parameters), dict(plan.parameters), plan.seed
+        )
+        for plan, number in zip(retrain_plan(study, outcome), _unused(numbers), strict=False)
     )
+
+
+def _unused(numbers: Set[int]) -> Iterator[int]:
+    """Yield numbers that no trial has: of two that were created side by side, the later one may alone be there."""
+    return (number for number in count() if number not in numbers)
 
 
 def _probe(study: StudyRecord, probe: ProbeTrial, number: int) -> FollowUp:

@@ -132,6 +132,8 @@ class StudyRecord:
     name: str
     spec: TuningStudySpec
     trials: tuple[TrialRecord, ...] = ()
+    round: int = 1
+    """Which study of a chain it is: one more than the study that it follows."""
 
     @cached_property
     def thresholds(self) -> Thresholds:
@@ -152,7 +154,7 @@ class StudyRecord:
         return trial.curve.series(TRAIN_LOSS)
 
     def loss(self, trial: TrialRecord) -> float:
-        """Return the trial's result, turned so that smaller is better: `y` in shared/playbook 2.0.
+        """Return the trial's result, turned so that smaller is better.
 
         As `spec.objective.at` says, so by default the best evaluation (BND-3). NaN where there is none, and where the
         last ones count and are not finite; evaluations that did not measure the objective do not count.

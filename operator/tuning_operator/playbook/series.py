@@ -1,4 +1,4 @@
-"""Statistics of training curves that outliers and trends do not mislead (shared/playbook 2.0)."""
+"""Statistics of training curves that outliers and trends do not mislead."""
 
 from collections.abc import Sequence
 from typing import Final

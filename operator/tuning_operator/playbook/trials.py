@@ -83,14 +83,19 @@ class WrittenTrial:
         )
 
 
-def study_record(study: Study, trials: Iterable[Trial]) -> StudyRecord:
+def study_record(study: Study, trials: Iterable[Trial], number: int = 1) -> StudyRecord:
     """Return a study and its trials, by their numbers, as the rules look at them.
+
+    Args:
+        study: The study.
+        trials: Its trials.
+        number: Which study of a chain it is.
 
     Raises:
         ValueError: as `trial_record`.
     """
     ordered = sorted(trials, key=lambda trial: trial.spec.index)
-    return StudyRecord(study.name, study.spec, tuple(trial_record(study.spec, trial) for trial in ordered))
+    return StudyRecord(study.name, study.spec, tuple(trial_record(study.spec, trial) for trial in ordered), number)
 
 
 def trial_record(spec: TuningStudySpec, trial: Trial) -> TrialRecord:
@@ -127,6 +132,7 @@ def trial_record(spec: TuningStudySpec, trial: Trial) -> TrialRecord:
         index=trial.spec.index,
         seed=trial.spec.seed,
         started_at=status.start_time,
+        of=trial.spec.of,
         stopped_by=None if status.stop is None else status.stop.rule,
         violations=() if result is None else tuple(result.violations),
         diagnostics=diagnostics,

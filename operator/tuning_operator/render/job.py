@@ -36,7 +36,7 @@ def job(study: StudyView, trial: TrialView, attempt: int, default_image: str) ->
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
-            "name": names.job_name(study.name, study.uid, trial.spec.index, attempt),
+            "name": names.job_name(trial.name, attempt),
             "namespace": study.namespace,
             "labels": labels,
             "annotations": {names.ANNOTATION_STUDY: study.name},

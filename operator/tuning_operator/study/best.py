@@ -45,7 +45,8 @@ def complete_points(spec: TuningStudySpec, trials: Iterable[TrialView], over: bo
     replicates = spec.search.replicates
     points: defaultdict[tuple[int, int], list[TrialView]] = defaultdict(list)
     for trial in trials:
-        points[trial.spec.arm, trial.spec.position // replicates].append(trial)
+        if trial.spec.purpose.is_search:
+            points[trial.spec.arm, trial.spec.position // replicates].append(trial)
     return [
         CompletePoint(sorted(of_point, key=lambda trial: trial.spec.position), values)
         for of_point in points.values()

@@ -57,8 +57,9 @@ def next_positions(
     counted: Counter[int] = Counter()
     taken: defaultdict[int, set[int]] = defaultdict(set)
     for spec, status in trials:
-        taken[spec.arm].add(spec.position)
-        counted[spec.arm] += counts(status) or not status.state.is_finished
+        if spec.purpose.is_search:
+            taken[spec.arm].add(spec.position)
+            counted[spec.arm] += counts(spec, status) or not status.state.is_finished
     unused = {arm.number: _unused(taken[arm.number]) for arm in arms}
     behind = [(counted[n] / wanted[n], n) for n in unused if counted[n] < wanted[n]]
     heapq.heapify(behind)
@@ -102,9 +103,10 @@ def wanted_trials(spec: TuningStudySpec, arms: Sequence[Arm]) -> tuple[int, ...]
     return tuple(wanted)
 
 
-def counts(status: TuningTrialStatus) -> bool:
+def counts(spec: TuningTrialSpec, status: TuningTrialStatus) -> bool:
     """Whether an ended trial is one of maxTrials: it has a result, or was stopped because its curve said enough."""
-    return status.state.is_finished and (status.state.has_result or status.stop is not None)
+    ended = status.state.is_finished and (status.state.has_result or status.stop is not None)
+    return ended and spec.purpose.is_search
 
 
 def _unused(taken: Set[int]) -> Iterator[int]:
@@ -118,19 +120,21 @@ def is_out_of_time(study: StudyView, used: timedelta) -> bool:
 
 
 def outcome_of(study: StudyView, trials: Sequence[Progressed], used: timedelta) -> Outcome | None:
-    """Return how the study is over; None while it goes on.
+    """Return how the study's search is over; None while it goes on. Retrains and probes may come after it.
 
     When its time is over it is not at its end before its last trials are: one may complete within its grace period.
     """
     budget = study.spec.budget
-    states = Counter(status.state for _, status in trials)
-    results = sum(counts(status) for _, status in trials)
-    if states[TrialState.FAILED] > budget.max_failed_trials:
+    failed = sum(status.state is TrialState.FAILED for _, status in trials)
+    if failed > budget.max_failed_trials:
         message = (
-            f"{states[TrialState.FAILED]} trials failed; spec.budget.maxFailedTrials allows "
+            f"{failed} trials failed; spec.budget.maxFailedTrials allows "
             f"{budget.max_failed_trials}. See the trials' messages; raising the budget continues the study."
         )
         return Outcome(OutcomeKind.FAILED, "MaxFailedTrialsExceeded", message)
+    searches = [trial for trial in trials if trial[0].purpose.is_search]
+    results = sum(counts(*trial) for trial in searches)
+    states = Counter(status.state for _, status in searches)
     at_rest = all(state.is_finished for state in states)
     if results >= budget.max_trials:
         reason, why = "MaxTrialsReached", "The budget is used"
@@ -142,7 +146,7 @@ def outcome_of(study: StudyView, trials: Sequence[Progressed], used: timedelta) 
     else:
         return None
     numbers = f"{states[TrialState.SUCCEEDED]} trials with a value, {states[TrialState.INFEASIBLE]} infeasible"
-    stopped = sum(status.stop is not None for _, status in trials if status.state is TrialState.STOPPED)
+    stopped = sum(status.stop is not None for _, status in searches if status.state is TrialState.STOPPED)
     numbers += f", {stopped} stopped early" if stopped else ""
     if states[TrialState.SUCCEEDED] == 0:
         message = f"{why} ({reason}) and no trial has a value: {numbers}."

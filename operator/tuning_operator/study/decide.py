@@ -16,7 +16,8 @@ from tuning_operator.api.trial import StudyRef, TrialPurpose, TrialState, Tuning
 from tuning_operator.search.arms import Arm, arms_of, trial_index
 from tuning_operator.search.sequence import positions
 from tuning_operator.search.suggest import Suggestion, learns_from_results, suggest
-from tuning_operator.study import acceptance, lint, starting
+from tuning_operator.study import acceptance, chain, concluding, lint, starting
+from tuning_operator.study.answers import answer_events
 from tuning_operator.study.budget import (
     Outcome,
     OutcomeKind,
@@ -46,15 +47,20 @@ def decide(snapshot: Snapshot) -> Decision:
     if snapshot.study.deleting:
         # The garbage collector removes trials, Jobs and pods by their owner references.
         return Decision()
+    if concluding.is_outdated(snapshot):
+        snapshot = replace(snapshot, analysis=None)
     try:
         acceptance.check(snapshot)
         refusal = None
     except acceptance.Refused as refused:
         refusal = (refused.reason, refused.message)
-    halt = _halt(snapshot)
-    wanted = _directives(snapshot, refusal is None) if halt is None else {}
+    halts = {is_search: _halt(snapshot, is_search) for is_search in (True, False)}
+    wanted = _directives(snapshot, refusal is None) if halts[True] is None else {}
     unsettled = [trial for trial in snapshot.trials.values() if not is_settled(snapshot, trial)]
-    looks = [_look(snapshot, trial, halt, wanted.get(trial.name, Directive())) for trial in unsettled]
+    looks = [
+        _look(snapshot, trial, halts[trial.spec.purpose.is_search], wanted.get(trial.name, Directive()))
+        for trial in unsettled
+    ]
     return _Plan(snapshot, refusal, looks).decision()
 
 
@@ -104,14 +110,21 @@ class _Plan:
         snapshot, study = self.snapshot, self.snapshot.study
         after = list((dict(snapshot.trials) | {look.trial.name: look.after for look in self.looks}).values())
         used = used_time(study.status.duration, snapshot.now)
-        outcome = outcome_of(study, [(t.spec, t.status) for t in after], used)
+        search = outcome_of(study, [(t.spec, t.status) for t in after], used)
         active = [look.trial.name for look in self.looks if not look.step.status.state.is_finished]
         parked = sum(_is_parked(look.after) for look in self.looks)
+        free = max(study.spec.budget.parallel_trials - len(active) + parked, 0)
         obstacle = starting.obstacle_of(snapshot, active)
         out_of_time = is_out_of_time(study, used)
-        goes_on = self.refusal is None and outcome is None and not study.spec.suspend and not out_of_time
+        accepted = self.refusal is None
+        # A study that cannot run is not analysed either: it ends as its trials have.
+        over = concluding.is_over(snapshot, after, search, out_of_time) if accepted else search is not None
+        outcome = search if over else None
+        goes_on = accepted and not over and not study.spec.suspend and not out_of_time
         may_start = goes_on and (obstacle is None or not obstacle.forbids)
-        places = self._next_places(after, len(active) - parked) if may_start else []
+        places = self._next_places(after, free) if may_start and search is None else []
+        asked = concluding.follow_ups_left(snapshot, after)[:free] if may_start and _has_succeeded(search) else []
+        follow_ups = tuple(concluding.new_follow_ups(study, asked, after))
         draws = tuple(
             (a.number, p)
             for a, p in places
@@ -120,7 +133,7 @@ class _Plan:
         start_time = study.status.start_time or min((t.created for t in after), default=None)
         first_start = start_time if study.status.start_time is None else None
         clock = wound(study.status.duration, goes_on and bool(after), first_start, snapshot.now)
-        findings = Findings(self.refusal, outcome, obstacle, out_of_time, clock, start_time)
+        findings = Findings(self.refusal, outcome, obstacle, search, used, out_of_time, clock, start_time)
         status = study_status(snapshot, after, findings)
         return Decision(
             trial_statuses=tuple(
@@ -128,7 +141,9 @@ class _Plan:
                 for look in self.looks
                 if look.step.status != look.trial.status
             ),
-            new_trials=tuple(self._new_trials(places)),
+            new_trials=(*self._new_trials(places), *follow_ups),
+            asks_analysis=accepted and concluding.wants_analysis(snapshot, after, search),
+            new_study=None if outcome is None else chain.following(snapshot, outcome, used),
             draws=draws,
             new_jobs=tuple(
                 NewJob(look.after, look.step.status.attempt) for look in self.looks if look.step.start and may_start
@@ -136,15 +151,17 @@ class _Plan:
             deletions=tuple(look.step.deletion for look in self.looks if look.step.deletion is not None),
             expiries=tuple(look.step.expiry for look in self.looks if look.step.expiry is not None),
             study_status=status if status != study.status else None,
-            events=(*_of_study(snapshot, findings), *(event for look in self.looks for event in look.step.events)),
+            events=(
+                *_of_study(snapshot, findings),
+                *answer_events(snapshot, status, follow_ups),
+                *(event for look in self.looks for event in look.step.events),
+            ),
             questions=frozenset(look.trial.name for look in self.looks if look.step.asks),
             look_again_after=self._look_again(used, obstacle, goes_on),
         )
 
-    def _next_places(self, after: Sequence[TrialView], active: int) -> list[tuple[Arm, int]]:
-        spec = self.snapshot.study.spec
-        free = spec.budget.parallel_trials - active
-        return next_places(spec, ((t.spec, t.status) for t in after), free)
+    def _next_places(self, after: Sequence[TrialView], free: int) -> list[tuple[Arm, int]]:
+        return next_places(self.snapshot.study.spec, ((t.spec, t.status) for t in after), free)
 
     def _new_trials(self, places: Iterable[tuple[Arm, int]]) -> Iterator[NewTrial]:
         """Yield the trials whose points are known: the others are drawn before the next decision."""
@@ -163,6 +180,10 @@ class _Plan:
         if goes_on and limit is not None:
             waits.append(max(parse_duration(limit) - used, timedelta(0)))
         return min(waits, default=None)
+
+
+def _has_succeeded(search: Outcome | None) -> bool:
+    return search is not None and search.kind is OutcomeKind.SUCCEEDED
 
 
 def first_trial(study: StudyView) -> NewTrial:
@@ -190,15 +211,17 @@ def _new_trial(study: StudyView, arm: Arm, position: int, suggestion: Suggestion
     return NewTrial(names.trial_name(study.name, study.uid, index), spec)
 
 
-def _halt(snapshot: Snapshot) -> Halt | None:
-    """Return why running trials must end now; None while they may run.
+def _halt(snapshot: Snapshot, is_search: bool) -> Halt | None:
+    """Return why the search's trials, or their retrains and probes, must end now; None while they may run.
+
+    The end of a search that has succeeded is the beginning of its retrains and probes.
 
     A study that is refused after it was accepted starts nothing more, but what runs is left to end.
     """
     study = snapshot.study
     used = used_time(study.status.duration, snapshot.now)
     outcome = outcome_of(study, [(t.spec, t.status) for t in snapshot.trials.values()], used)
-    if outcome is not None:
+    if outcome is not None and (is_search or outcome.kind is OutcomeKind.FAILED):
         return Halt(TrialState.STOPPED, outcome.reason, outcome.message)
     if is_out_of_time(study, used):
         return Halt(TrialState.STOPPED, "MaxDurationReached", OUT_OF_TIME)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from tuning_operator.api.study_status import TuningStudyStatus
 from tuning_operator.api.trial import TuningTrialSpec, TuningTrialStatus
@@ -74,6 +75,10 @@ class Decision:
     """Emitted after the statuses were written."""
     questions: frozenset[str] = field(default_factory=frozenset)
     """Trials whose whole curve Prometheus must be asked for before this decision can be completed."""
+    asks_analysis: bool = False
+    """The Playbook's checklist must be gone through before this decision can be completed."""
+    new_study: dict[str, Any] | None = None
+    """The manifest of the study that follows, to create."""
     draws: tuple[Place, ...] = ()
     """Places whose points depend on results: they must be drawn, which may take long, before they are new trials."""
     look_again_after: timedelta | None = None

@@ -19,7 +19,8 @@ from tuning_operator.study.snapshot import PreviousStudy, Snapshot, TrialView
 
 def observations_of(spec: TuningStudySpec, trials: Iterable[TrialView]) -> list[Observation]:
     """Return the trials as observations, in the order of their numbers."""
-    return [_observation(spec, trial) for trial in sorted(trials, key=lambda trial: trial.spec.index)]
+    searched = (trial for trial in trials if trial.spec.purpose.is_search)
+    return [_observation(spec, trial) for trial in sorted(searched, key=lambda trial: trial.spec.index)]
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ def _of_previous(
             "second_objective": spec.second_objective,
         }
     )
-    seen = [(trial, _observation(asked, trial)) for trial in previous.trials]
+    searched = (trial for trial in previous.trials if trial.spec.purpose.is_search)
+    seen = [(trial, _observation(asked, trial)) for trial in searched]
     ended = [(trial, observation) for trial, observation in seen if _tells(observation)]
     placed = [
         replace(observation, arm=place[0].number, assignment=place[1])

@@ -9,6 +9,7 @@ from tuning_contract.metrics import TRIAL_OBJECTIVE
 from tuning_operator.api.study import TuningStudySpec
 from tuning_operator.api.study_status import TuningStudyStatus
 from tuning_operator.api.trial import TuningTrialSpec, TuningTrialStatus
+from tuning_operator.playbook.analysis import Analysis
 from tuning_operator.search.suggest import Suggestion
 
 Place = tuple[int, int]
@@ -42,6 +43,8 @@ class StudyView:
     status: TuningStudyStatus
     template_hash: str
     """SHA-256 of `spec.trial` as it is now."""
+    round: int = 1
+    """Which study of a chain it is: one more than the study that it follows."""
 
     @property
     def series(self) -> str:
@@ -175,6 +178,32 @@ class MetricsView:
 
 
 @dataclass(frozen=True)
+class AnalysisFailed:
+    """That a study could not be analysed: its trials are as good as before, and nothing is concluded."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class DatedAnalysis:
+    """What the Playbook says of a study, and on what it rests."""
+
+    result: Analysis | AnalysisFailed
+    trials: int
+    """How many trials had ended, retrains and probes among them."""
+    searched: int
+    """How many of the search's trials had ended."""
+    generation: int
+    """The study's metadata.generation."""
+
+    @property
+    def said(self) -> Analysis | None:
+        """The analysis; None where it failed."""
+        return self.result if isinstance(self.result, Analysis) else None
+
+
+@dataclass(frozen=True)
 class Refusal:
     """The API server would not create a Job, or the Job controller could not create its pod."""
 
@@ -202,6 +231,10 @@ class Snapshot:
     refusals: tuple[Refusal, ...] = ()
     suggestions: Mapping[Place, Suggestion] = field(default_factory=dict)
     """What `Decision.draws` asked for; where one is missing, nothing could be drawn."""
+    analysis: DatedAnalysis | None = None
+    """The newest that `Decision.asks_analysis` asked for, which other trials may have ended since."""
+    next_study_error: str | None = None
+    """The API server's word on the study that should follow; None: it took it, or was not asked."""
     dry_run_error: str | None = None
     """The API server's word on the rendered Job; None: it would take it, or it was not asked."""
     settings: Settings = field(default_factory=Settings)

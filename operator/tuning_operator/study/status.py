@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tuning_operator.api.base import Condition
 from tuning_operator.api.study_status import (
@@ -12,9 +12,11 @@ from tuning_operator.api.study_status import (
     TrialCounts,
     TuningStudyStatus,
 )
-from tuning_operator.api.trial import TrialState
+from tuning_operator.api.trial import TrialPurpose, TrialState
 from tuning_operator.study import budget, lint, starting
+from tuning_operator.study.answers import answers
 from tuning_operator.study.best import best_trials, complete_points, pareto_front, violates
+from tuning_operator.study.bounded import bounded
 from tuning_operator.study.budget import Outcome, OutcomeKind
 from tuning_operator.study.conditions import condition, find, merged
 from tuning_operator.study.evidence import previous_evidence
@@ -36,6 +38,10 @@ class Findings:
     """Reason and message where the study cannot run."""
     outcome: Outcome | None = None
     obstacle: starting.Obstacle | None = None
+    search: Outcome | None = None
+    """How the search is over: retrains and probes may still run, and the conclusion be drawn."""
+    used: timedelta = timedelta(0)
+    """Of the study's time."""
     out_of_time: bool = False
     """Nothing more is started; the study is over when its last trials are."""
     clock: StudyDuration = field(default_factory=StudyDuration)
@@ -47,11 +53,12 @@ def study_status(snapshot: Snapshot, trials: Sequence[TrialView], findings: Find
     study = snapshot.study
     counts = counted(trials)
     over = findings.outcome is not None
+    said = answers(snapshot, findings.outcome, findings.used)
     points = complete_points(snapshot.study.spec, trials, over)
     top = best_trials(snapshot.study.spec, points)
-    done = sum(budget.counts(trial.status) for trial in trials)
+    done = sum(budget.counts(trial.spec, trial.status) for trial in trials)
     before = study.status.completion_time
-    return TuningStudyStatus(
+    status = TuningStudyStatus(
         observed_generation=study.generation,
         state=_state(snapshot, findings),
         progress=f"{done}/{study.spec.budget.max_trials}",
@@ -64,8 +71,14 @@ def study_status(snapshot: Snapshot, trials: Sequence[TrialView], findings: Find
         completion_time=(before or snapshot.now.replace(microsecond=0)) if over else None,
         duration=findings.clock,
         template_hash=study.status.template_hash or (study.template_hash if findings.refusal is None else None),
-        conditions=merged(study.status.conditions, _conditions(snapshot, findings)),
+        analysed=said.analysed,
+        findings=said.findings,
+        conclusion=said.conclusion,
+        next_study=said.next_study,
+        conditions=merged(study.status.conditions, [*_conditions(snapshot, findings), *said.conditions]),
     )
+    # Without findings it is small enough as it is, and a running study is looked at often.
+    return bounded(status) if said.analysed is not None else status
 
 
 def _evidence(snapshot: Snapshot, findings: Findings) -> list[PreviousEvidence]:
@@ -77,9 +90,11 @@ def _evidence(snapshot: Snapshot, findings: Findings) -> list[PreviousEvidence]:
 def counted(trials: Iterable[TrialView]) -> TrialCounts:
     """Count the trials by state."""
     states: Counter[TrialState] = Counter()
+    purposes: Counter[TrialPurpose] = Counter()
     retries = stopped_early = violating = 0
     for trial in trials:
         states[trial.status.state] += 1
+        purposes[trial.spec.purpose] += 1
         retries += trial.status.infrastructure_retries
         violating += trial.status.state is TrialState.SUCCEEDED and violates(trial)
         stopped_early += trial.status.state is TrialState.STOPPED and trial.status.stop is not None
@@ -96,6 +111,8 @@ def counted(trials: Iterable[TrialView]) -> TrialCounts:
         stopped=states[TrialState.STOPPED],
         stopped_early=stopped_early,
         infrastructure_retries=retries,
+        retrains=purposes[TrialPurpose.RETRAIN],
+        probes=purposes[TrialPurpose.INSTABILITY_PROBE] + purposes[TrialPurpose.HIDDEN_INSTABILITY_PROBE],
     )
 
 
@@ -121,8 +138,7 @@ def _conditions(snapshot: Snapshot, findings: Findings) -> list[Condition]:
     if refusal is not None:
         accepted = say(ACCEPTED, False, *refusal)
     else:
-        valid = "The search space, the budget and the trial's template are valid."
-        accepted = say(ACCEPTED, True, "Valid", valid + lint.caution(study.name, study.spec))
+        accepted = say(ACCEPTED, True, "Valid", _validity(snapshot))
     return [
         accepted,
         _progressing(snapshot, findings),
@@ -132,6 +148,16 @@ def _conditions(snapshot: Snapshot, findings: Findings) -> list[Condition]:
         _over(snapshot, SUCCEEDED, OutcomeKind.SUCCEEDED, outcome),
         _over(snapshot, FAILED, OutcomeKind.FAILED, outcome),
     ]
+
+
+def _validity(snapshot: Snapshot) -> str:
+    """Return what is told of a valid study; the Playbook's lint is asked once, and again after a change."""
+    study = snapshot.study
+    before = find(study.status.conditions, ACCEPTED)
+    if before is not None and before.reason == "Valid" and before.observed_generation == study.generation:
+        return before.message
+    valid = "The search space, the budget and the trial's template are valid."
+    return valid + lint.caution(study.name, study.spec)
 
 
 def _suspension(suspended: bool) -> tuple[str, str]:
@@ -156,6 +182,8 @@ def _progressing(snapshot: Snapshot, findings: Findings) -> Condition:
         return say(False, "MaxDurationReached", "The study's time is over: the trials that run are being stopped.")
     if findings.obstacle is not None and findings.obstacle.blocks:
         return say(False, findings.obstacle.reason, "No trial is started: see the condition TrialsStarting.")
+    if findings.search is not None:
+        return say(True, "Concluding", f"{findings.search.message} The conclusion is being drawn.")
     return say(True, "TrialsRunning", "Trials are being run.")
 
 

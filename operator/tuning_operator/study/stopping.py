@@ -103,6 +103,8 @@ def curves_by_arm(snapshot: Snapshot) -> Mapping[int, list[Curve]]:
     found: defaultdict[int, list[Curve]] = defaultdict(list)
     compares = snapshot.study.spec.stopping.rule.compares
     for trial in snapshot.trials.values():
+        if not trial.spec.purpose.is_search:
+            continue  # A retrain is to end as the others did, and a probe is meant to go wrong.
         # A rule that compares nothing needs no curve of what has ended: of ten thousand trials, a few run.
         ended = trial.status.state.is_finished
         # Nor is a trial measured by one that violates a constraint: it could never be the best.

@@ -71,6 +71,10 @@ class Lab:
         """Change fields of a study's spec."""
         return self.api.patch("tuningstudies", self.namespace, name, {"spec": spec})
 
+    def find(self, name: str) -> Manifest:
+        """Return a study; empty where there is none."""
+        return self.api.find("tuningstudies", self.namespace, name) or {}
+
     def study(self, name: str = "digits") -> Manifest:
         """Return a study."""
         return self.api.get("tuningstudies", self.namespace, name)
@@ -143,6 +147,15 @@ def a_small_study(name: str = "digits", **spec: Any) -> Manifest:
         "budget": {"maxTrials": 3, "parallelTrials": 2},
     }
     return a_study(name, **merged(small, spec))
+
+
+def too_high(**spec: Any) -> Manifest:
+    """Return a study whose range leaves out the best rate: all good trials lie at its low end."""
+    rate = a_range("learning_rate", low=0.05, high=1.0, scale="Log")
+    budget = {"maxTrials": 12, "parallelTrials": 4}
+    return a_study(
+        **{"goal": {"question": "Which learning rate is best?"}, "hyperparameters": [rate], "budget": budget, **spec}
+    )
 
 
 def scraped(prometheus: FakePrometheus, attempt: Attempt, **samples: list[tuple[float, float]]) -> None:

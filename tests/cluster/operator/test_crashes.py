@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.operator.conftest import Lab, a_small_study
-from tests.support.kubelet import Attempt, Container, completes, crashes, diverges, is_interrupted
+from tests.cluster.operator.conftest import Lab, a_small_study, too_high
+from tests.support.kubelet import Attempt, Container, completes, crashes, diverges, is_interrupted, trains
 from tests.support.nursery import Fork, Nursery
 from tests.support.operators import Operator
 from tests.support.proxy import Call, Fault, Proxy
@@ -192,3 +192,58 @@ def test_an_answer_that_got_lost_creates_nothing_twice(
             lab.await_state("Succeeded")
     assert len(lab.trials()) == len(witness.jobs_made) == 3
     assert witness.most_pods <= PARALLEL
+
+
+class KillAtTheNextStudy(Fault):
+    """Kills the operator when it creates the study that follows: before it is there, or before it hears of it."""
+
+    def __init__(self, operator: Operator, is_there: bool) -> None:
+        self._operator, self._is_there = operator, is_there
+        self.killed = threading.Event()
+
+    def before(self, call: Call) -> int | None:
+        """Kill it before the study is there."""
+        return self._kill() if not self._is_there and self._creates(call) else None
+
+    def after(self, call: Call) -> int | None:
+        """Kill it when the study is there."""
+        return self._kill() if self._is_there and self._creates(call) else None
+
+    def _creates(self, call: Call) -> bool:
+        is_study = call.path.split("?")[0].endswith("/tuningstudies")
+        return call.is_write and is_study and not self.killed.is_set()
+
+    def _kill(self) -> int:
+        self._operator.kill()
+        self.killed.set()
+        return 0
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_an_operator_that_dies_while_it_creates_the_next_study_creates_it_once(
+    bench: Callable[[], Lab],
+    start: Callable[..., Fork],
+    operator_kubeconfig: Path,
+    tmp_path: Path,
+    is_there: bool,
+) -> None:
+    lab = bench()
+    lab.script(trains)
+    with Proxy(operator_kubeconfig, tmp_path) as proxy:
+        operator = start(proxy.kubeconfig)
+        proxy.fault = fault = KillAtTheNextStudy(operator, is_there)
+        operator.start()
+        try:
+            lab.create(too_high(nextStudy={"policy": "Run", "maxStudies": 2}))
+            lab.until("the operator was killed", fault.killed.is_set)
+            assert lab.status()["state"] == "Running"
+            assert bool(lab.find("digits-r2")) is is_there
+            made = lab.find("digits-r2").get("metadata", {}).get("uid")
+            proxy.fault = Fault()
+            operator.start()
+            status = lab.await_state("Succeeded")
+        finally:
+            operator.kill()
+    assert status["nextStudy"]["applied"] is True
+    assert lab.find("digits-r2")["metadata"]["uid"] == (made or lab.find("digits-r2")["metadata"]["uid"])
+    assert len(lab.api.list("tuningstudies", lab.namespace)) == 2

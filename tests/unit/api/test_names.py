@@ -5,7 +5,7 @@ import re
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tuning_operator.api.names import job_name, study_label, trial_name, uid_hash
+from tuning_operator.api.names import follow_up_name, job_name, study_label, trial_name, uid_hash
 
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 LABEL_VALUE = re.compile(r"[a-z0-9]([-._a-z0-9]{0,61}[a-z0-9])?")
@@ -24,7 +24,8 @@ attempts = st.integers(min_value=1, max_value=10_000)
 @example("a" + "-" * 61 + "a", "6f1c", 0, 1)
 def test_names_are_dns_labels(study: str, uid: str, index: int, attempt: int) -> None:
     assert DNS_LABEL.fullmatch(trial_name(study, uid, index))
-    assert DNS_LABEL.fullmatch(job_name(study, uid, index, attempt))
+    assert DNS_LABEL.fullmatch(job_name(trial_name(study, uid, index), attempt))
+    assert DNS_LABEL.fullmatch(job_name(follow_up_name(study, uid, "retrain", index), attempt))
 
 
 @given(studies, uids, uids, indices, indices)
@@ -43,7 +44,17 @@ def test_studies_never_share_a_trial_s_name(study: str, other: str, uid: str, ot
 @given(studies, uids, st.tuples(indices, attempts), st.tuples(indices, attempts))
 @example("a", "6f1c", (1, 11), (11, 1))
 def test_attempts_never_share_a_name(study: str, uid: str, one: tuple[int, int], other: tuple[int, int]) -> None:
-    assert (job_name(study, uid, *one) == job_name(study, uid, *other)) == (one == other)
+    jobs = [job_name(trial_name(study, uid, index), attempt) for index, attempt in (one, other)]
+    assert (jobs[0] == jobs[1]) == (one == other)
+
+
+@given(studies, uids, indices, indices, st.sampled_from(["retrain", "probe"]))
+@example(LONGEST, "6f1c", 1, 1, "probe")
+def test_what_follows_the_search_never_shares_a_name_with_it(
+    study: str, uid: str, index: int, number: int, kind: str
+) -> None:
+    assert follow_up_name(study, uid, kind, number) != trial_name(study, uid, index)
+    assert follow_up_name(study, uid, "retrain", number) != follow_up_name(study, uid, "probe", number)
 
 
 def test_dots_and_dashes_cannot_make_two_studies_meet() -> None:

@@ -93,6 +93,10 @@ def test_curves_may_stand_in_a_cell_or_in_a_file_of_their_own(tmp_path: Path) ->
             "optimizer,learning_rate,augment,layers\nadamw,fast,true,1\n",
             ':2: parameters.learning_rate: must be a number, not "fast"',
         ),
+        "no value": (
+            "name,optimizer,learning_rate,augment,layers,validation_loss\na,adamw,1,true,1,low\n",
+            ':2: validation_loss: must be a number, or "NaN", "Infinity" or "-Infinity", not "low"',
+        ),
         "no Boolean": (
             "optimizer,learning_rate,augment,layers\nadamw,1,maybe,1\n",
             ":2: parameters.augment: must be true or false, since the study's augment has the type Boolean, "

@@ -148,6 +148,11 @@ MALFORMED = {
         "diagnostics.fullEvaluation: error must lie in [0, 1], not 2",
     ),
     "infinite seconds": ({"gpuSeconds": "NaN"}, 'gpuSeconds: must be a finite number, not "NaN"'),
+    "negative seconds": ({"gpuSeconds": -5}, "gpuSeconds: must not be negative, and is -5"),
+    "a curve that is a point": (
+        {"curve": {"step": 10, "validation_loss": 1.0}},
+        "curve: must be a list of points, or an object with columns and rows; it has no columns",
+    ),
     "a text among the violations": ({"violations": [1]}, "violations[0]: must be a text, not 1"),
 }
 

@@ -29,7 +29,8 @@ def test_the_operator_makes_no_pods_and_deletes_no_trials() -> None:
     may = granted(OPERATOR_RULES)
     assert {verb for resource, verb in may if resource == "pods"} == {"list", "watch"}
     assert {verb for resource, verb in may if resource == "tuningtrials"} == {"get", "list", "watch", "create"}
-    assert {verb for resource, verb in may if resource == "tuningstudies"} == {"get", "list", "watch"}
+    # A study that follows another one is created (nextStudy.policy Run); none is ever changed or deleted.
+    assert {verb for resource, verb in may if resource == "tuningstudies"} == {"get", "list", "watch", "create"}
 
 
 def test_prometheus_sees_pods_and_nothing_else() -> None:

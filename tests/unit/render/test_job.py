@@ -46,7 +46,7 @@ def test_the_whole_job_of_the_smallest_study() -> None:
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
-            "name": names.job_name("digits", UID, 3, 2),
+            "name": names.job_name(a_trial(3).name, 2),
             "namespace": "default",
             "labels": labels,
             "annotations": {"tuning-operator.dev/study-name": "digits"},

@@ -18,6 +18,7 @@ from tests.support.views import (
     a_study,
     a_trial,
     after,
+    analysed,
     running,
     seconds,
 )
@@ -161,13 +162,16 @@ def test_a_study_with_a_deadline_is_looked_at_when_it_comes() -> None:
     assert conditions(late)["Progressing"] == ("False", "MaxDurationReached")
     assert conditions(late)["Failed"] == ("Unknown", "InProgress")
     stopped = decide(a_snapshot(study, [trial], [], [], now=after(130)))
-    assert conditions(stopped)["Failed"] == ("True", "NoFeasibleTrial")
+    assert stopped.asks_analysis
+    assert conditions(stopped)["Failed"] == ("Unknown", "InProgress")
+    concluded = decide(a_snapshot(study, [trial], [], [], now=after(130), analysis=analysed(1)))
+    assert conditions(concluded)["Failed"] == ("True", "NoFeasibleTrial")
 
 
 def test_a_deadline_of_a_fraction_of_a_second_stays_over() -> None:
     status = ACCEPTED.model_copy(update={"start_time": NOW, "duration": StudyDuration(since=NOW)})
     study = a_study(status=status, budget={"maxDuration": "1500ms"})
-    first = decide(a_snapshot(study, [a_trial(state="Stopped")], now=after(1.6)))
+    first = decide(a_snapshot(study, [a_trial(state="Stopped")], now=after(1.6), analysis=analysed(1)))
     assert first.study_status is not None
     again = a_snapshot(replace(study, status=first.study_status), [a_trial(state="Stopped")], now=after(60))
     assert decide(again) == Decision()

@@ -50,6 +50,8 @@ def test_trials_are_counted_by_state() -> None:
         "stopped": 1,
         "stopped_early": 0,
         "infrastructure_retries": 4,
+        "retrains": 0,
+        "probes": 0,
     }
 
 
@@ -129,7 +131,7 @@ def test_the_conditions_tell_one_story(
     found = status(findings, a_study(suspend=suspend))
     assert found.state == state
     assert conditions.items() <= said(found).items()
-    assert len(found.conditions) == 7
+    assert len(found.conditions) == 10
 
 
 def test_where_trials_have_started_nothing_keeps_them_from_starting() -> None:

@@ -144,7 +144,7 @@ def covered_ranges(study: StudyRecord, compared: Sequence[Arm]) -> list[Finding]
 
 
 def censored(study: StudyRecord, compared: Sequence[Arm]) -> list[Finding]:
-    """Return the arms of which a comparing rule has stopped too many trials (shared/playbook 2.0)."""
+    """Return the arms of which a comparing rule has stopped too many trials."""
     share = study.thresholds[STOPPED_SHARE]
     return [
         answer(

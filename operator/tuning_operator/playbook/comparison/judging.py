@@ -3,7 +3,7 @@
 All of these must hold, and else there is a tie:
 
 1. the best result is ahead by at least `objective.smallestDifferenceThatMatters`, and by more than two standard
-   deviations of a single result (shared/playbook 2.0);
+   deviations of a single result;
 2. so is, with the same leader, the expected best of half as many trials, which one lucky trial hardly moves;
 3. so large a lead of any arm has a probability of at most 5 % under chance (`luck.lead`);
 4. the lead exceeds a number of standard errors sqrt(S1^2 + S2^2), S^2 being noise and the luck of the search together:

@@ -3,7 +3,7 @@
 Two searches are compared by what the better half of chance would give them: the expected best of `h` results, drawn
 without replacement from those of an arm, where `h` is half of the smallest arm's number. It is known exactly from the
 order of the results, needs no random numbers, is the same for arms of different size, and is steadier than the one best
-result (a bootstrap *with* replacement is inconsistent for a minimum: shared/playbook 2.3).
+result (a bootstrap *with* replacement is inconsistent for a minimum: K03).
 
 The lead's probability under chance comes from permuting the results over the arms (Fisher 1935): where all arms draw
 from one distribution, every assignment of the results is as likely as any other. The largest lead of any arm is what is

@@ -51,7 +51,7 @@ def samples_of(study: StudyRecord, among: Sequence[Arm]) -> tuple[Sample, ...]:
 def common_steps(study: StudyRecord, among: Sequence[Arm]) -> frozenset[int] | None:
     """Return the steps at which all arms were evaluated, where their intervals differ; None: they do not.
 
-    The best of many evaluations is better than the best of few, whatever was trained (shared/playbook 2.3).
+    The best of many evaluations is better than the best of few, whatever was trained (K03).
     """
     if study.spec.objective.at is not ObjectiveAt.BEST:
         return None

@@ -13,7 +13,7 @@ FEW: Final = Threshold(
     "feasibleTrials", 5, Origin.DEFAULT, "An arm with fewer feasible trials is too small for any conclusion"
 )
 SHORT_CURVE: Final = 8
-"""Evaluations below which a curve says nothing about overfitting (shared/playbook 2.5)."""
+"""Evaluations below which a curve says nothing about overfitting (K05)."""
 
 WHATEVER_ELSE: Final = (Code.SPECIFICATION, Code.PIPELINE_BUG, Code.INFEASIBLE)
 """What blocks however few trials there are: more of the same would not help ..."""

@@ -2,7 +2,7 @@
 
 It sets how fast training is, and is never tuned for quality (BAT-1).
 
-Source: Deep Learning Tuning Playbook, "Choosing the batch size"; shared/playbook 2.17.
+Source: Deep Learning Tuning Playbook, "Choosing the batch size"; K17.
 """
 
 import math

@@ -4,7 +4,7 @@ With everything tuned for each of them, batch sizes reach the same quality (BSF-
 the batch size's.
 
 Source: Deep Learning Tuning Playbook, "Why shouldn't the batch size be tuned to directly improve validation set
-performance?"; shared/playbook 2.18.
+performance?"; K18.
 """
 
 from collections.abc import Sequence

@@ -6,8 +6,7 @@ loss; with log loss, about where no training example is misclassified). What is 
 loss; so a trial has fitted where the running median of it is at most a hundredth of the highest first loss of the
 sweep, which is near that of an untrained model. That has no unit: for ten classes it is a log loss of 0.023.
 
-Source: Deep Learning Tuning Playbook, "Deciding how long to train when training is not compute-bound"; shared/playbook
-2.20.
+Source: Deep Learning Tuning Playbook, "Deciding how long to train when training is not compute-bound"; K20.
 """
 
 import math

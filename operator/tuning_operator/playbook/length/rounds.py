@@ -1,7 +1,6 @@
 """Rounds of growing length: what a longer round takes over from a shorter one (K21).
 
-Source: Deep Learning Tuning Playbook, "Deciding how long to train when training is compute-bound"; shared/playbook
-2.21.
+Source: Deep Learning Tuning Playbook, "Deciding how long to train when training is compute-bound"; K21.
 """
 
 import math

@@ -6,7 +6,7 @@ from typing import Final
 
 from tuning_operator.api.base import API_VERSION
 from tuning_operator.api.findings import Code, Conclusion, ConclusionState, Finding
-from tuning_operator.api.names import ANNOTATION_FOLLOWS, ANNOTATION_REASONS
+from tuning_operator.api.names import ANNOTATION_FOLLOWS, ANNOTATION_REASONS, ANNOTATION_ROUND
 from tuning_operator.api.study import Goal, TuningStudySpec
 from tuning_operator.api.study_status import NextStudyProposal
 from tuning_operator.playbook.conclusion.gate import blocking
@@ -98,7 +98,11 @@ def _proposal(study: StudyRecord, change: Change, question: str) -> NextStudyPro
         "kind": "TuningStudy",
         "metadata": {
             "name": name,
-            "annotations": {ANNOTATION_FOLLOWS: study.name, ANNOTATION_REASONS: "\n".join(reasons)},
+            "annotations": {
+                ANNOTATION_FOLLOWS: study.name,
+                ANNOTATION_REASONS: "\n".join(reasons),
+                ANNOTATION_ROUND: str(study.round + 1),
+            },
         },
         "spec": spec.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True),
     }

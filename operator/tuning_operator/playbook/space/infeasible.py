@@ -127,7 +127,7 @@ def _of_arm(arm: Arm) -> Finding:
         )
     found = f"{count.infeasible} of {counted(count.launched, 'trial')}{text} are infeasible"
     failed = f", and {count.failed} failed" if count.failed else ""
-    # Failed trials are evidence of a bug, never about a range (shared/playbook 2.0).
+    # Failed trials are evidence of a bug, never about a range.
     if count.share < t[MOST] <= (count.infeasible + count.failed) / count.launched:
         return _bug(arm, count, f"{found}{failed}: most came to nothing.")
     if count.share < t[SOME]:

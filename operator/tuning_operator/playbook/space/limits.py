@@ -1,7 +1,7 @@
 """How far a range can go: limits that a hyperparameter has by its nature, and where a widened range ends.
 
 The Playbook gives no step ("keep moving the limit"): one decade on a logarithmic scale and half the width on a linear
-one are ours (shared/playbook 2.2).
+one are ours (K02).
 """
 
 import math

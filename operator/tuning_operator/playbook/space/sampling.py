@@ -1,5 +1,6 @@
 """Was the space sampled densely enough? One can never be sure: SMP-1. What can be said is here (K11)."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ GOOD: Final = Threshold(
 )
 SMOOTH: Final = Threshold(
     "smoothRegion",
-    1.6,
+    1.75,
     Origin.DEFAULT,
     "How many times farther than on a smooth landscape the last of the good trials may be",
     0.0,
@@ -50,7 +51,7 @@ def check(study: StudyRecord, earlier: Sequence[StudyRecord] = ()) -> list[Findi
     repetitions = [other for other in earlier if is_repetition(study, other)]
     found = []
     for arm in divided:
-        found.append(_density(arm, compares=len(divided) > 1))
+        found.append(_density(arm, decides=len(divided) > 1 and not _is_beaten(arm, divided)))
         found += _luck(arm)
     return found + [finding for other in repetitions for finding in _repeated(study, other)]
 
@@ -67,7 +68,19 @@ def is_repetition(study: StudyRecord, other: StudyRecord) -> bool:
     return same and a.search.seed != b.search.seed
 
 
-def _density(arm: Arm, compares: bool) -> Finding:
+def _is_beaten(arm: Arm, divided: Sequence[Arm]) -> bool:
+    """Whether an arm trails by more than the whole distance from its median to its best: denser points change nothing.
+
+    Of a leading arm a better point would only confirm the lead; but its lonely best may be all that it leads by.
+    """
+    if not arm.losses:
+        return False
+    lead = min(other.losses[0] for other in divided if other.losses)
+    best = arm.losses[0]
+    return best - lead > float(np.median(arm.losses)) - best > 0
+
+
+def _density(arm: Arm, decides: bool) -> Finding:
     """SMP-3: how many points lie in the good region."""
     study, t, text = arm.study, arm.study.thresholds, arm_text(arm.scientific)
     losses = np.asarray(arm.losses)
@@ -106,7 +119,7 @@ def _density(arm: Arm, compares: bool) -> Finding:
         study,
         Code.SAMPLING,
         "Sparse",
-        Severity.BLOCK if compares else Severity.WARN,
+        Severity.BLOCK if decides else Severity.WARN,
         "SMP-3",
         f"{found}: a better one may well have been missed.",
         action="Run twice as many trials, or fix the nuisance hyperparameter that matters least.",
@@ -127,9 +140,8 @@ def smooth_share(trials: int, dimensions: int, good: float) -> float:
     half = trials / 2
     if not 1 < good < half:
         return 0.0 if good <= 1 else 1.0
-    power = 2 / max(dimensions, 1)
-    nearest, wanted = (1 / half) ** power, (good / half) ** power
-    return (wanted - nearest) / (1 - nearest)
+    nearest, wanted = (math.pow(rank / half, 2 / max(dimensions, 1)) for rank in (1, good))
+    return float((wanted - nearest) / (1 - nearest))
 
 
 def _luck(arm: Arm) -> list[Finding]:

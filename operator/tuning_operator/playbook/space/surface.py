@@ -1,7 +1,7 @@
 """The objective over an arm's space, as a sum of parabolas: how much each hyperparameter matters, and its optimum.
 
 Least squares on 1, (u - 1/2) and (u - 1/2)^2 of every numeric nuisance hyperparameter, u being the position in its
-range on its scale (shared/playbook 2.23). It describes a smooth surface and no more: `explained` says how well.
+range on its scale (K23). It describes a smooth surface and no more: `explained` says how well.
 """
 
 import math

@@ -3,7 +3,7 @@
 The norms are those of an arm's best trials: trials that fail have norms of another size, and a threshold is chosen
 for training that works. Norms are of the whole gradient, before clipping (CLP-4).
 
-Source: Deep Learning Tuning Playbook, "How can optimization failures be debugged and mitigated?"; shared/playbook 2.15.
+Source: Deep Learning Tuning Playbook, "How can optimization failures be debugged and mitigated?"; K15.
 """
 
 from dataclasses import dataclass

@@ -2,7 +2,7 @@
 
 The run then looks normal, and is merely slow: it carries a scar. Only the loss of every early step shows it.
 
-Source: Deep Learning Tuning Playbook, "How can optimization failures be debugged and mitigated?"; shared/playbook 2.16.
+Source: Deep Learning Tuning Playbook, "How can optimization failures be debugged and mitigated?"; K16.
 """
 
 from collections.abc import Sequence

@@ -3,7 +3,7 @@
 Every workload is unstable at a rate that is large enough; it matters where the best rate lies just below those
 (UNS-1). A search range that ends too early looks different: nothing fails above the best rate, and K02 speaks.
 
-Source: Deep Learning Tuning Playbook, "How can optimization failures be debugged and mitigated?"; shared/playbook 2.8.
+Source: Deep Learning Tuning Playbook, "How can optimization failures be debugged and mitigated?"; K08.
 """
 
 from collections.abc import Sequence

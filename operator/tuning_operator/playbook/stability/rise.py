@@ -61,7 +61,7 @@ def rise_after_decline(steps: Sequence[int], losses: Sequence[float], thresholds
         thresholds: The study's.
 
     Source: Deep Learning Tuning Playbook, "How can optimization failures be debugged and mitigated?";
-    shared/playbook 2.8.
+    K08.
     """
     values = as_series(losses)
     end = first_gone(values)

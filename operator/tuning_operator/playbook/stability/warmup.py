@@ -2,7 +2,7 @@
 
 The aim is the shortest warm-up that gives access to rates well above the one at which training is unstable without.
 
-Source: Deep Learning Tuning Playbook, "How can optimization failures be debugged and mitigated?"; shared/playbook 2.14.
+Source: Deep Learning Tuning Playbook, "How can optimization failures be debugged and mitigated?"; K14.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Were the scientific values, and each range, sampled evenly? (shared/playbook K12)"""
+"""Were the scientific values, and each range, sampled evenly? (K12)"""
 
 from typing import Any
 

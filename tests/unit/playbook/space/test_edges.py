@@ -1,4 +1,4 @@
-"""Do the best trials lie at the edge of a range? (shared/playbook K02)"""
+"""Do the best trials lie at the edge of a range? (K02)"""
 
 from collections import Counter
 from collections.abc import Callable, Sequence

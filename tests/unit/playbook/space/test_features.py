@@ -1,4 +1,4 @@
-"""Which features do not help? (shared/playbook K23)"""
+"""Which features do not help? (K23)"""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Many infeasible trials: a range too wide, a space cut the wrong way, or a bug? (shared/playbook K07)"""
+"""Many infeasible trials: a range too wide, a space cut the wrong way, or a bug? (K07)"""
 
 import itertools
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Which hyperparameters matter, which interact, which features to leave out? (shared/playbook K23)"""
+"""Which hyperparameters matter, which interact, which features to leave out? (K23)"""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Was the space sampled densely enough? (shared/playbook K11)"""
+"""Was the space sampled densely enough? (K11)"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -82,6 +82,17 @@ def test_a_sparse_arm_blocks_a_comparison_of_arms() -> None:
         ({"optimizer": "sgd"}, "Ok", Severity.INFO),
         ({"optimizer": "adam"}, "Sparse", Severity.BLOCK),
     ]
+
+
+@pytest.mark.parametrize(("behind", "severity"), [(0.15, Severity.BLOCK), (0.25, Severity.WARN)])
+def test_a_sparse_arm_that_no_missed_point_would_save_blocks_nothing(behind: float, severity: Severity) -> None:
+    spec = spec_of([OPTIMIZER, LEARNING_RATE], baseline={"scientific": {"optimizer": "sgd"}, "retrainDeviation": 0.002})
+    trials = [
+        trial_of(spec, 100 * a + i, {"optimizer": o, "learning_rate": 1e-3 * (1 + i)}, float(v))
+        for a, (o, values) in enumerate((("sgd", DENSE), ("adam", [v + behind for v in LONELY])))
+        for i, v in enumerate(values)
+    ]
+    assert [f.severity for f in check(study_of(spec, trials)) if f.verdict == "Sparse"] == [severity]
 
 
 def test_retrains_and_probes_make_no_sample_denser() -> None:

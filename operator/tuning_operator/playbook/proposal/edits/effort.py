@@ -14,7 +14,7 @@ from tuning_operator.search.space import is_searched
 
 MAX_TRIALS: Final = 10_000
 ENOUGH: Final = 10
-"""Trials an arm with which most checks can be made (shared/playbook 2.2, 2.11)."""
+"""Trials an arm with which most checks can be made (K02, K11)."""
 
 
 def balanced(study: StudyRecord, findings: Sequence[Finding], change: Change) -> Change:

@@ -14,7 +14,7 @@ RANGES: Final[Mapping[Meaning, tuple[float, float, Scale]]] = {
     Meaning.DROPOUT: (0.0, 0.5, Scale.LINEAR),
     Meaning.LABEL_SMOOTHING: (0.0, 0.2, Scale.LINEAR),
 }
-"""Where to look first (shared/playbook K05, ours): the strengths that are usual in practice."""
+"""Where to look first (K05; ours): the strengths that are usual in practice."""
 
 
 def regularised(study: StudyRecord, findings: Sequence[Finding], change: Change) -> Change:

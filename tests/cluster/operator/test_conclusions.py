@@ -1,0 +1,149 @@
+"""A study comes to a conclusion, runs the trials that this needs, and is followed by the study that it proposes."""
+
+import json
+import math
+import threading
+from pathlib import Path
+
+from tests.cluster.operator.conftest import Lab, too_high
+from tests.support.api import Api, path_of
+from tests.support.builders import a_range
+from tests.support.kubelet import EVALUATIONS, Attempt, Container, Ends, Runs, trains
+from tuning_contract.exit_codes import ExitCode
+from tuning_contract.record import RecordStatus
+from tuning_operator.api import names
+
+CLIFF = 0.1
+"""A learning rate beyond which training diverges."""
+
+
+def diverges_beyond_the_cliff(attempt: Attempt) -> Ends:
+    """Train the better, the higher the rate is, up to a rate at which training is unstable."""
+    rate = float(str(attempt.environment.parameters["learning_rate"]))
+    best = round(1 - math.log10(rate), 6)
+    if rate > CLIFF:
+        record = attempt.record(RecordStatus.INFEASIBLE, best + 1, math.nan, reason="NonFiniteObjective")
+        return Ends(ExitCode.DIVERGED, record)
+    curve = [best + 1 / (k + 1) for k in range(EVALUATIONS - 1)]
+    return Ends(0, attempt.record(RecordStatus.COMPLETED, *curve, best))
+
+
+def answers(lab: Lab, name: str = "digits") -> dict[str, tuple[str, str]]:
+    """Return status and reason of each condition."""
+    return {c["type"]: (c["status"], c["reason"]) for c in lab.status(name)["conditions"]}
+
+
+def test_who_waits_for_a_study_s_end_finds_its_conclusion_and_the_study_that_should_follow(lab: Lab) -> None:
+    lab.script(trains)
+    lab.create(too_high())
+    assert "condition met" in lab.kubectl("wait", "--for=condition=Succeeded", "study/digits", "--timeout=90s")
+    status = lab.status()
+    assert (status["conclusion"]["state"], status["conclusion"]["reason"]) == ("Blocked", "Expand")
+    assert status["analysed"] == {"trials": 12, "generation": 1}
+    edge = next(f for f in status["findings"] if f["code"] == "SearchSpaceEdge")
+    assert (edge["verdict"], edge["parameter"], edge["side"]) == ("Expand", "learning_rate", "low")
+    assert not [f for f in status["findings"] if f["verdict"] in ("Ok", "Unknown")]
+    told = answers(lab)
+    assert told["ConclusionReady"] == ("True", "Blocked")
+    assert told["QuestionAnswered"] == ("False", "Expand")
+    assert told["SearchSpaceAdequate"] == ("False", "Expand")
+    proposal = status["nextStudy"]
+    assert proposal["applied"] is False
+    create = ("create", "--dry-run=server", "--filename=-", f"--namespace={lab.namespace}")
+    assert "created" in lab.plane.kubectl(*create, input=json.dumps(proposal["manifest"])).stdout
+    described = lab.until("its events", lambda: _with(lab.kubectl("describe", "study", "digits"), "NextStudyProposed"))
+    assert "ConclusionBlocked" in described
+    assert "Blocked" in lab.kubectl("get", "study", "digits", "--output=wide")
+    assert lab.find("digits-r2") == {}
+
+
+def test_the_operator_applies_the_study_that_follows_as_the_same_account(lab: Lab) -> None:
+    lab.script(trains)
+    lab.api.create("serviceaccounts", lab.namespace, {"metadata": {"name": "trainer"}})
+    container = {"name": "trainer", "image": "localhost/trainer"}
+    template = {"spec": {"serviceAccountName": "trainer", "containers": [container]}}
+    study = lab.create(too_high(nextStudy={"policy": "Run", "maxStudies": 2}, trial={"template": template}))
+    status = lab.await_state("Succeeded")
+    assert status["nextStudy"]["applied"] is True
+    second = lab.find("digits-r2")
+    notes = second["metadata"]["annotations"]
+    assert (notes[names.ANNOTATION_FOLLOWS], notes[names.ANNOTATION_ROUND]) == ("digits", "2")
+    assert second["spec"]["previousStudies"] == ["digits"]
+    assert second["spec"]["trial"] == study["spec"]["trial"]
+    (rate,) = second["spec"]["hyperparameters"]
+    assert rate["low"] < 0.01 < rate["high"]
+    last = lab.await_state("Succeeded", "digits-r2")
+    assert abs(last["best"]["value"]) < 0.2
+    # The chain has both of its studies.
+    assert len(lab.api.list("tuningstudies", lab.namespace)) == 2
+    if "nextStudy" in last:
+        assert not last["nextStudy"]["applied"]
+        assert last["nextStudy"]["note"]
+    assert "NextStudyCreated" in lab.until(
+        "its event", lambda: _with(lab.kubectl("describe", "study", "digits"), "NextStudyCreated")
+    )
+
+
+def test_a_name_that_somebody_else_uses_is_told_and_their_study_left_alone(lab: Lab) -> None:
+    lab.script(trains)
+    theirs = lab.create({**too_high(suspend=True), "metadata": {"name": "digits-r2"}})
+    lab.create(too_high(nextStudy={"policy": "Run"}))
+    status = lab.await_state("Succeeded")
+    assert status["nextStudy"]["applied"] is False
+    assert "exists already" in status["nextStudy"]["note"]
+    assert lab.find("digits-r2")["spec"] == theirs["spec"]
+
+
+def test_a_suspected_instability_is_probed_before_the_study_is_over(lab: Lab) -> None:
+    purposes: dict[str, str] = {}
+
+    def remember(attempt: Attempt) -> Container:
+        purposes[attempt.environment.trial] = attempt.environment.purpose
+        return diverges_beyond_the_cliff(attempt)
+
+    lab.script(remember)
+    rate = a_range("learning_rate", low=1e-4, high=1.0, scale="Log")
+    lab.create(too_high(hyperparameters=[rate], budget={"maxTrials": 16, "parallelTrials": 4, "maxProbes": 2}))
+    status = lab.await_state("Succeeded")
+    trials = {t["metadata"]["name"]: t for t in lab.api.list("tuningtrials", lab.namespace)}
+    probes = {name: t for name, t in trials.items() if t["spec"]["purpose"] == "InstabilityProbe"}
+    assert len(probes) == status["trials"]["probes"] == 2
+    assert status["progress"] == "16/16"
+    assert status["analysed"]["trials"] == 18
+    for name, probe in probes.items():
+        assert "-probe-" in name
+        assert purposes[name] == "InstabilityProbe"
+        probed = json.loads(trials[probe["spec"]["of"]]["spec"]["parameters"])["learning_rate"]
+        assert json.loads(probe["spec"]["parameters"])["learning_rate"] >= 4.9 * probed
+    assert not {entry["trial"] for entry in status["top"]} & set(probes)
+    assert {purposes[name] for name in set(trials) - set(probes)} == {"Search"}
+
+
+def test_a_study_that_cannot_be_analysed_ends_all_the_same(lab: Lab, operator_kubeconfig: Path) -> None:
+    last_one_waits = threading.Event()
+
+    def script(attempt: Attempt) -> Container:
+        if attempt.index == 5:
+            last_one_waits.set()
+            return Runs()
+        return trains(attempt)
+
+    lab.script(script)
+    lab.create(too_high(budget={"maxTrials": 6, "parallelTrials": 1}))
+    lab.until("the last trial runs", lambda: last_one_waits.is_set() and lab.kubelet.live(lab.namespace))
+    broken = next(t["metadata"]["name"] for i, t in lab.trials().items() if i == 0)
+    trial = lab.api.get("tuningtrials", lab.namespace, broken)
+    trial["status"]["result"]["curve"] = "no curve"
+    # Nobody but the operator may write that.
+    Api(operator_kubeconfig).call("PUT", path_of("tuningtrials", lab.namespace, broken, "status"), trial)
+    (attempt,) = lab.kubelet.live(lab.namespace)
+    lab.kubelet.end(attempt, trains(attempt))
+    status = lab.await_state("Succeeded")
+    assert answers(lab)["ConclusionReady"] == ("False", "AnalysisFailed")
+    assert broken in lab.condition("ConclusionReady")["message"]
+    assert "conclusion" not in status
+    assert status["best"]
+
+
+def _with(text: str, word: str) -> str | None:
+    return text if word in text else None

@@ -1,0 +1,41 @@
+"""The analysis of a study takes its time, and none of anybody else's."""
+
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.support.views import a_result, a_study, a_trial
+from tuning_operator import analysing
+from tuning_operator.analysing import Analysing
+from tuning_operator.study.snapshot import AnalysisFailed
+
+TRIALS = [a_trial(0, state="Succeeded", result=a_result(0.5)), a_trial(1, state="Running")]
+
+
+async def test_a_study_is_analysed_and_what_it_rests_on_is_known() -> None:
+    found = await Analysing().analyse(a_study(), TRIALS, [(a_study(), TRIALS)])
+    assert found.said is not None
+    assert found.said.findings
+    assert (found.trials, found.searched, found.generation) == (1, 1, 1)
+
+
+async def test_an_error_is_a_result_that_names_it() -> None:
+    broken = a_trial(0, state="Succeeded", result=a_result(0.5, curve="no curve"))
+    found = await Analysing().analyse(a_study(), [broken])
+    assert found.said is None
+    assert isinstance(found.result, AnalysisFailed)
+    assert found.result.reason == "AnalysisFailed"
+    assert broken.name in found.result.message
+
+
+async def test_what_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(*_: Any) -> None:
+        time.sleep(0.5)
+
+    monkeypatch.setattr(analysing, "_analysis", slow)
+    found = await Analysing(patience=timedelta(seconds=0.05)).analyse(a_study(), TRIALS)
+    assert isinstance(found.result, AnalysisFailed)
+    assert found.result.reason == "AnalysisTimedOut"
+    assert found.trials == 1
