@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 from pathlib import Path
+from typing import Any
 
 
 def main() -> int:
@@ -39,17 +40,18 @@ def main() -> int:
     times, measured = [], []
     for workload in options.workloads:
         times.append(loop_times(workload, options.steps, options.repetitions))
-        _say(*list(report.loop_lines(times[-1:]))[2:])
-    for workload in options.workloads if options.k else []:
-        of_workload = []
-        for rate in rates(workload, options.steps, options.k, options.one_by_one):
-            of_workload.append(rate)
-            _say(list(report.rate_lines(of_workload))[-1])
-        measured += of_workload
+        _say(list(report.loop_lines(times))[-1])
+        for rate in rates(workload, options.steps, options.k, options.one_by_one) if options.k else ():
+            measured.append(rate)
+            _say(list(report.rate_lines(measured))[-1])
+        _write(options.json, report.as_json(device, clock().name, times, measured))
     print(*report.loop_lines(times), "", *report.rate_lines(measured), sep="\n")
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(json.dumps(report.as_json(device, clock().name, times, measured), indent=1) + "\n")
     return 0
+
+
+def _write(path: Path, found: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found, indent=1) + "\n")
 
 
 def processor() -> str:
