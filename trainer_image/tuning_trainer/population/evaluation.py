@@ -38,16 +38,21 @@ def evaluate(model: nn.Module, weights: dict[str, Tensor], examples: Examples, t
         return [Measured(mean, None, float(loss.shape[1]), {}) for mean in means]
     error = torch.cat(errors, dim=1)
     fractions = error.double().mean(dim=1).tolist()
+    counts = per_class(task.classes, targets, error)
     return [
-        Measured(mean, fraction, float(loss.shape[1]), per_class(task.classes, targets, wrong))
-        for mean, fraction, wrong in zip(means, fractions, error, strict=True)
+        Measured(mean, fraction, float(loss.shape[1]), of_classes)
+        for mean, fraction, of_classes in zip(means, fractions, counts, strict=True)
     ]
 
 
-def per_class(classes: tuple[str, ...], targets: Tensor, wrong: Tensor) -> dict[str, ClassCount]:
-    """Count examples and correct ones of each class (SMPL-5)."""
+def per_class(classes: tuple[str, ...], targets: Tensor, errors: Tensor) -> list[dict[str, ClassCount]]:
+    """Count, for each member, examples and correct ones of each class (SMPL-5); errors have the shape (k, examples)."""
     if not classes:
-        return {}
+        return [{} for _ in errors]
     examples = torch.bincount(targets, minlength=len(classes)).tolist()
-    correct = torch.bincount(targets, weights=1.0 - wrong, minlength=len(classes)).tolist()
-    return {name: ClassCount(e, round(c)) for name, e, c in zip(classes, examples, correct, strict=True)}
+    correct = torch.zeros(len(errors), len(classes), dtype=errors.dtype, device=errors.device)
+    correct.index_add_(1, targets, 1.0 - errors)
+    return [
+        {name: ClassCount(e, round(c)) for name, e, c in zip(classes, examples, row, strict=True)}
+        for row in correct.tolist()
+    ]

@@ -66,6 +66,8 @@ def beyond_a_population(parameters: Parameters) -> str | None:
     said = parameters.as_dict()
     if said.get("precision", "float32") != "float32":
         return "its precision is not float32"
+    if said.get("examples_on", "device") != "device":
+        return "its examples are not on the device"
     return "it is compiled" if said.get("compile") else None
 
 
