@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from kubernetes.aio.config import ConfigException, list_kube_config_contexts
@@ -11,6 +12,7 @@ from tuning_cli.problems import InputError, Problem, Warnings
 from tuning_cli.reading.kubernetes_objects import trials_from_list
 from tuning_cli.reading.places import Document
 from tuning_cli.reading.study_file import study_of
+from tuning_operator.api.names import round_of
 from tuning_operator.clients.cluster import Cluster
 from tuning_operator.clients.errors import ClusterError, NotFound
 from tuning_operator.playbook.analysis import analyse
@@ -45,7 +47,8 @@ def proposed_manifest(name: str, namespace: str | None, warnings: Warnings) -> M
         if isinstance(proposed, dict):
             return proposed
         known = await _with_earlier(cluster, place, study, warnings)
-        proposal = analyse(known.study, known.earlier).next_study
+        number = round_of(study["metadata"].get("annotations") or {})
+        proposal = analyse(replace(known.study, round=number), known.earlier).next_study
         return None if proposal is None else proposal.manifest
 
     return _asked(read, namespace)

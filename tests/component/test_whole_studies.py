@@ -1,6 +1,8 @@
 """Whole studies, from the first look to the last write, in a small world in memory."""
 
+import json
 from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -11,10 +13,15 @@ from hypothesis import strategies as st
 from tests.support.builders import a_choice, a_fixed, a_range
 from tests.support.views import UID, a_study
 from tests.support.world import End, Life, OperatorKilled, Script, World, is_empty
-from tuning_operator.api.trial import TrialState
+from tuning_operator.api.findings import Conclusion, ConclusionState
+from tuning_operator.api.study_status import NextStudyProposal
+from tuning_operator.api.trial import TrialPurpose, TrialState
+from tuning_operator.playbook.analysis import Analysis
+from tuning_operator.playbook.follow_ups import FollowUp
+from tuning_operator.playbook.records import Purpose
 from tuning_operator.search.arms import shares
 from tuning_operator.study.decide import decide
-from tuning_operator.study.snapshot import Refusal
+from tuning_operator.study.snapshot import Refusal, StudyView, TrialView
 
 BUDGET = {"maxTrials": 6, "parallelTrials": 2, "maxFailedTrials": 99}
 RATE = a_range(low=1e-4, high=1.0, scale="Log")
@@ -547,3 +554,78 @@ def test_another_rule_lets_paused_trials_go_on_as_there_is_room(rule: dict[str, 
     world.run()
     assert world.most_training <= 2
     assert world.study.status.progress == "16/16"
+
+
+# --- after the search ------------------------------------------------------------------------------------------------
+
+
+def asks_for(study: StudyView, trials: Sequence[TrialView]) -> Analysis:
+    """Ask for two retrains of the best trial, and, when they have ended, for another study."""
+    best = min((t for t in trials if t.spec.purpose.is_search), key=lambda t: t.name)
+    done = {t.spec.index for t in trials if t.spec.purpose is TrialPurpose.RETRAIN and t.status.state.is_finished}
+    parameters = json.loads(best.spec.parameters)
+    left = [n for n in (0, 1) if n not in done]
+    follow_ups = tuple(FollowUp(Purpose.RETRAIN, n, best.name, parameters, parameters, 7 + n) for n in left)
+    manifest = {"metadata": {"name": "digits-r2"}, "spec": {"budget": {}}}
+    proposal = NextStudyProposal(name="digits-r2", goal="Is it so?", reasons=["It was not."], manifest=manifest)
+    conclusion = Conclusion(state=ConclusionState.BLOCKED, reason="Expand", message="It lies at the edge.")
+    return Analysis((), conclusion, proposal, follow_ups)
+
+
+def a_concluding_world(**fields: Any) -> World:
+    world = a_world(nextStudy={"policy": "Run"}, **fields)
+    world.analyse = asks_for
+    return world
+
+
+def test_a_study_retrains_and_is_followed_by_another_before_it_is_over() -> None:
+    world = a_concluding_world().run()
+    retrains = [t for t in world.trials.values() if t.spec.purpose is TrialPurpose.RETRAIN]
+    assert [t.status.state for t in retrains] == [TrialState.SUCCEEDED] * 2
+    assert [t.spec.seed for t in retrains] == [7, 8]
+    assert list(world.following) == ["digits-r2"]
+    status = world.study.status
+    assert (status.state, status.progress, status.trials.total, status.trials.retrains) == ("Succeeded", "6/6", 8, 2)
+    assert status.next_study is not None
+    assert status.next_study.applied
+    assert reason(world, "QuestionAnswered") == "Expand"
+    assert world.most_active <= 2
+
+
+def test_a_retrain_that_is_lost_runs_again_and_one_that_crashes_is_told() -> None:
+    lost, crashed = a_concluding_world(), a_concluding_world()
+    lost.follow_up_lives = [Life(End.DELETED)]
+    crashed.follow_up_lives = [Life(End.CRASHED)]
+    assert lost.run().study.status.trials.infrastructure_retries == 2
+    assert crashed.run().study.status.trials.failed == 2
+    assert crashed.study.status.state == "Succeeded"
+
+
+@WHOLE_STUDIES
+@given(KILLS)
+def test_a_killed_operator_retrains_nothing_twice_and_creates_one_study(kills: list[tuple[int, int, int]]) -> None:
+    world = run_with_kills(a_concluding_world(), kills)
+    world.run()
+    assert story_of_all(world) == story_of_all(a_concluding_world().run())
+    assert list(world.following) == ["digits-r2"]
+    assert world.study.status.state == "Succeeded"
+
+
+def test_raising_the_budget_of_a_concluded_study_continues_it_and_concludes_anew() -> None:
+    world = a_concluding_world().run()
+    analyses = world.analyses
+    world.change_spec(budget={"max_trials": 8})
+    world.run()
+    assert world.study.status.progress == "8/8"
+    assert world.analyses > analyses
+    assert world.study.status.analysed is not None
+    assert world.study.status.analysed.trials == 10
+
+
+def test_a_study_is_analysed_now_and_then_and_not_at_every_trial() -> None:
+    world = a_world(budget={**BUDGET, "maxTrials": 60, "parallelTrials": 4}).run()
+    assert 5 <= world.analyses <= 14
+
+
+def story_of_all(world: World) -> dict[str, tuple[Any, ...]]:
+    return {t.name: (t.spec.parameters, t.spec.seed, t.status.state) for t in world.trials.values()}

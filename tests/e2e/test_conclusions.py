@@ -55,9 +55,9 @@ def test_a_range_that_is_too_small_is_noticed_and_the_study_that_follows_reaches
     assert concluded.condition("range-too-small", "SearchSpaceAdequate")["reason"] == "Expand"
     assert first["status"]["nextStudy"]["applied"] is True
     assert second["metadata"]["annotations"]["tuning-operator.dev/follows"] == "range-too-small"
-    assert learning_rate(second)["high"] == pytest.approx(0.3)
+    assert learning_rate(second)["high"] == pytest.approx(0.2)
     best = {p["name"]: float(p["value"]) for p in second["status"]["best"]["parameters"]}["learning_rate"]
-    assert 0.03 < best < 0.25, "inside the wider range, and outside the first one"
+    assert 0.02 < best < 0.19, "inside the wider range, and outside the first one"
     assert not any(f["verdict"] == "Expand" for f in findings(second, "SearchSpaceEdge"))
 
 

@@ -6,6 +6,7 @@ the old one's objects.
 """
 
 import hashlib
+from collections.abc import Mapping
 from typing import Final
 
 from tuning_operator.api.base import GROUP
@@ -80,6 +81,16 @@ def study_label(study: str) -> str:
         return study
     digest = hashlib.sha256(study.encode()).hexdigest()[:UID_HASH_LENGTH]
     return f"{study[: MAX_NAME - UID_HASH_LENGTH - 1].rstrip('-._')}-{digest}"
+
+
+def round_of(annotations: Mapping[str, str]) -> int:
+    """Return which study of its chain a study is; what somebody else has written there counts as the first.
+
+    >>> round_of({ANNOTATION_ROUND: "3"}), round_of({}), round_of({ANNOTATION_ROUND: "x"})
+    (3, 1, 1)
+    """
+    text = annotations.get(ANNOTATION_ROUND, "")
+    return max(int(text), 1) if text.isascii() and text.isdigit() and len(text) < 10 else 1
 
 
 def _with_prefix(study: str, suffix: str, limit: int) -> str:

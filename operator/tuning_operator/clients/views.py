@@ -34,14 +34,8 @@ def study_view(raw: Raw) -> StudyView:
         spec=TuningStudySpec.model_validate(raw["spec"]),
         status=TuningStudyStatus.model_validate(raw.get("status") or {}),
         template_hash=_digest(raw["spec"]["trial"]),
-        round=_round(meta.get("annotations") or {}),
+        round=names.round_of(meta.get("annotations") or {}),
     )
-
-
-def _round(annotations: Mapping[str, str]) -> int:
-    """Return which study of its chain it is; what somebody else has written there counts as the first."""
-    text = annotations.get(names.ANNOTATION_ROUND, "")
-    return max(int(text), 1) if text.isascii() and text.isdigit() and len(text) < 10 else 1
 
 
 def trial_view(raw: Raw, with_curve: bool = False) -> TrialView:

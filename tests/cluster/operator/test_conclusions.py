@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.cluster.operator.conftest import Lab, too_high
 from tests.support.api import Api, path_of
-from tests.support.builders import a_range
+from tests.support.builders import a_choice, a_range
 from tests.support.kubelet import EVALUATIONS, Attempt, Container, Ends, Runs, trains
 from tuning_contract.exit_codes import ExitCode
 from tuning_contract.record import RecordStatus
@@ -147,3 +147,40 @@ def test_a_study_that_cannot_be_analysed_ends_all_the_same(lab: Lab, operator_ku
 
 def _with(text: str, word: str) -> str | None:
     return text if word in text else None
+
+
+def test_a_change_is_decided_on_by_retrains_of_both_sides(lab: Lab) -> None:
+    def compares(attempt: Attempt) -> Container:
+        """Train AdamW to a clearly better loss; seeds make a little difference."""
+        told = attempt.environment
+        away = abs(math.log10(float(str(told.parameters["learning_rate"]))) + 2)
+        best = 0.2 + (0.0 if told.parameters["optimizer"] == "adamw" else 0.5) + 0.02 * away**2
+        best = round(best + (told.seed % 7) * 1e-4, 6)
+        curve = [best + 0.3 / (k + 1) ** 2 for k in range(EVALUATIONS - 1)]
+        return Ends(0, attempt.record(RecordStatus.COMPLETED, *curve, best))
+
+    lab.script(compares)
+    space = [a_choice(), a_range("learning_rate", low=1e-4, high=1.0, scale="Log")]
+    study = too_high(
+        goal={"question": "AdamW instead of Nesterov?", "kind": "TryChange"},
+        baseline={"scientific": {"optimizer": "nesterov"}},
+        hyperparameters=space,
+        retrains={"count": 3},
+        budget={"maxTrials": 40, "parallelTrials": 8},
+        acknowledge=[{"code": code, "reason": "A test."} for code in ("Specification", "Sampling", "EndOfTraining")],
+    )
+    lab.create(study)
+    status = lab.await_state("Succeeded")
+    retrains = [t for t in lab.api.list("tuningtrials", lab.namespace) if t["spec"]["purpose"] == "Retrain"]
+    assert status["conclusion"]["state"] == "Allowed", status["conclusion"]
+    assert len(retrains) == status["trials"]["retrains"] == 6
+    seeds: dict[str, set[int]] = {}
+    for retrain in retrains:
+        seeds.setdefault(retrain["spec"]["of"], set()).add(retrain["spec"]["seed"])
+    one, other = seeds.values()
+    assert one == other
+    assert len(one) == 3
+    assert status["conclusion"]["decision"] == "Adopt"
+    assert status["conclusion"]["winner"] == {"optimizer": "adamw"}
+    assert answers(lab)["QuestionAnswered"][0] == "True"
+    assert "RetrainsStarted" in lab.kubectl("describe", "study", "digits")
