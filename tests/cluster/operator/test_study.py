@@ -16,7 +16,8 @@ def test_a_study_runs_all_its_trials_and_names_the_best(lab: Lab) -> None:
     ranking = sorted(values, key=lambda name: values[name])
     assert status["trials"] == {
         "total": 5, "pending": 0, "running": 0, "suspended": 0, "paused": 0, "succeeded": 5, "infeasible": 0,
-        "failed": 0, "stopped": 0, "stoppedEarly": 0, "infrastructureRetries": 0, "retrains": 0, "probes": 0,
+        "failed": 0, "stopped": 0, "stoppedEarly": 0, "infrastructureRetries": 0, "violating": 0,
+        "retrains": 0, "probes": 0,
     }  # fmt: skip
     assert status["progress"] == "5/5"
     assert [entry["trial"] for entry in status["top"]] == ranking

@@ -110,10 +110,13 @@ class Edge:
         return [t for t in self.arm.infeasible if is_beyond(t)]
 
     def gap(self, side: Side) -> float:
-        """By how much the best trial is better than the best of those that do not lie at this edge."""
-        is_at = self.is_last if self.has_few_values else self.is_in_band
+        """By how much the best trial is better than the best of those that do not lie near this edge.
+
+        Near, and not in the band alone: the luck of one training makes a neighbour as good on the steepest slope, and
+        no edge flat.
+        """
         losses = self.study.loss
-        inside = [losses(t) for t in self.feasible if not is_at(t, side)]
+        inside = [losses(t) for t in self.feasible if not self.is_near(t, side)]
         return (min(inside) if inside else float("inf")) - losses(self.feasible[0])
 
     def chance_of_trend(self, side: Side) -> float:

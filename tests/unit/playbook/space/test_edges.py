@@ -274,3 +274,14 @@ def test_two_lucky_trials_beside_an_optimum_inside_are_only_suspicious() -> None
     finding = _only(_study(lambda u: 0.3 + (u - 0.6) ** 2 - {0.825: 0.2, 0.925: 0.3}.get(round(u, 3), 0.0)))
     assert finding.verdict == "Suspicious"
     assert "smooth fit" in finding.message
+
+
+def test_a_lucky_neighbour_on_a_steep_slope_makes_no_edge_flat() -> None:
+    spec = spec_of([LEARNING_RATE], **KNOWN_NOISE)
+    losses = [0.28, 0.26, 0.24, 0.21, 0.19, 0.18, 0.16, 0.14, 0.122, 0.119, 0.118, 0.095, 0.0766, 0.076]
+    trials = [
+        trial_of(spec, i, {"learning_rate": 10 ** (-4 + 4 * (i + 0.3) / 14)}, curve=[1.0] * 10 + [loss] * 10)
+        for i, loss in enumerate(losses)
+    ]
+    (found,) = check(study_of(spec, trials))
+    assert (found.verdict, found.side) == ("Expand", Side.HIGH)

@@ -20,11 +20,24 @@ def widened(study: StudyRecord, findings: Sequence[Finding], change: Change) -> 
 
 
 def cut(study: StudyRecord, findings: Sequence[Finding], change: Change) -> Change:
-    """Move a limit inwards where most trials beyond a value are infeasible (INF-2); never past the best trial."""
+    """Move a limit inwards where most trials beyond a value are infeasible (INF-2); never past the best trial.
+
+    Not where warm-ups are planned that may give access to what lies beyond: the next study goes there (UNS-1).
+    """
+    plans = of(findings, Code.WARMUP, "Plan")
     for finding in of(findings, Code.INFEASIBLE, "AdjustRange"):
+        if finding.side is Side.HIGH and any(_reaches(plan, finding) for plan in plans):
+            continue
         for hyperparameter in meant(study, finding):
             change = moved(change, hyperparameter, finding.side, finding.cut, finding.message, outwards=False)
     return change
+
+
+def _reaches(plan: Finding, beyond: Finding) -> bool:
+    rate = plan.evidence.numbers.get("baseLearningRate")
+    if rate is None or beyond.cut is None:
+        return False
+    return plan.parameter == beyond.parameter and rate > beyond.cut
 
 
 def boxed(study: StudyRecord, findings: Sequence[Finding], change: Change) -> Change:

@@ -70,6 +70,14 @@ def test_a_range_is_cut_where_trials_beyond_are_infeasible() -> None:
     assert bounds(cut(study, [found], Change(study.spec)).spec) == (1e-4, 4e-3)
 
 
+def test_a_range_is_not_cut_where_warm_ups_may_give_access_to_what_lies_beyond() -> None:
+    study = simple()
+    found = finding(Code.INFEASIBLE, "AdjustRange", parameter="learning_rate", side=Side.HIGH, cut=4e-3)
+    for parameter, rate, high in (("learning_rate", 0.05, 1e-2), ("learning_rate", 3e-3, 4e-3), ("other", 0.05, 4e-3)):
+        plan = finding(Code.WARMUP, "Plan", parameter=parameter, numbers={"baseLearningRate": rate})
+        assert bounds(cut(study, [found, plan], Change(study.spec)).spec) == (1e-4, high)
+
+
 def test_a_ratio_is_kept_below_its_cut_with_the_best_trial_inside() -> None:
     spec = spec_of([RATE, MOMENTUM])
     best = {"learning_rate": 3e-3, "one_minus_momentum": 0.2}
