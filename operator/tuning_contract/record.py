@@ -85,7 +85,7 @@ class FinalRecord:
             body["diagnostics"] = diagnostics
             room -= size_of(diagnostics)
         body["curve"] = curve_within(self.curve, room).to_json()
-        return _with_checksum(body)
+        return with_checksum(body)
 
     def _body(self) -> dict[str, Any]:
         """Return all but curve and diagnostics."""
@@ -124,7 +124,7 @@ class FinalRecord:
         if len(raw) > MAX_RECORD_BYTES:
             raise ContractError(f"the record has {len(raw)} bytes; at most {MAX_RECORD_BYTES} are kept")
         try:
-            return cls._from_body(_checked_body(raw))
+            return cls._from_body(checked_body(raw))
         except ContractError:
             raise
         except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -156,12 +156,19 @@ class FinalRecord:
         )
 
 
-def _with_checksum(body: dict[str, Any]) -> bytes:
+def with_checksum(body: dict[str, Any]) -> bytes:
+    """Return an object as JSON, its checksum the last field."""
     text = json.dumps(body, separators=(",", ":"), allow_nan=False)
     return f'{text[:-1]},"crc":{zlib.crc32(text.encode())}}}'.encode()
 
 
-def _checked_body(raw: bytes) -> dict[str, Any]:
+def checked_body(raw: bytes) -> dict[str, Any]:
+    """Read what `with_checksum` wrote.
+
+    Raises:
+        ContractError: it was cut off or changed, or is of another version.
+        ValueError: it is not JSON.
+    """
     head, mark, tail = raw.strip().rpartition(b',"crc":')
     if not mark or not tail.endswith(b"}"):
         raise ContractError("the message is not a final record, or it was cut off")

@@ -17,60 +17,88 @@ These are not the rules of `torch.optim` (C-15). SGD, momentum and Nesterov agre
 adds ε after the correction of v: its ε is ours divided by √(1-β₂ᵗ), about 32 times ours at the first step with
 β₂ = 0.999. Its NAdam has a schedule of β₁ (`momentum_decay`) and other corrections. Its RMSprop starts v at 0, adds ε
 outside the root and η outside the momentum. So a range of ε that was searched with one is not one for the other.
+
+A rule does not ask how many trials it updates: its numbers are floats for one trial, and for k trials of a population,
+whose weights are a matrix with a row each, tensors of shape (k, 1).
 """
 
-import math
 from collections.abc import Callable
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Protocol, Self, TypeAlias
 
-import torch
-from torch import Tensor
+from torch import Tensor, full_like, sqrt
 
 from tuning_trainer.parameters import Parameters
-from tuning_trainer.weights import FlatWeights
 
+Number: TypeAlias = float | Tensor
+"""One trial's number, or k trials' numbers, shape (k, 1)."""
 State = dict[str, Tensor]
-Rule = Callable[[Tensor, State, float, int, Parameters], Tensor]
-"""From gradient, state (changed in place), rate, number of the update and parameters: what θ is reduced by."""
 
 
-def sgd(g: Tensor, state: State, rate: float, t: int, p: Parameters) -> Tensor:
+@dataclass(frozen=True)
+class Coefficients:
+    """The numbers of a rule, all that a trial gave or stays with."""
+
+    momentum: Number
+    beta1: Number
+    one_minus_beta1: Number
+    """Of its own: 1 - β of a β near 1 would lose its digits in single precision."""
+    beta2: Number
+    one_minus_beta2: Number
+    epsilon: Number
+    weight_decay: Number
+
+    @classmethod
+    def of(cls, p: Parameters) -> Self:
+        """Return those of one trial."""
+        return cls(p.momentum, p.beta1, 1.0 - p.beta1, p.beta2, 1.0 - p.beta2, p.epsilon, p.weight_decay)
+
+
+Rule = Callable[[Tensor, State, Number, Number, Coefficients], Tensor]
+"""From gradient, state (changed in place), rate η, Adam's b of this update and the rest: what θ is reduced by."""
+
+
+def sgd(g: Tensor, state: State, rate: Number, b: Number, c: Coefficients) -> Tensor:
     """UPD-1."""
     return rate * g
 
 
-def momentum(g: Tensor, state: State, rate: float, t: int, p: Parameters) -> Tensor:
+def momentum(g: Tensor, state: State, rate: Number, b: Number, c: Coefficients) -> Tensor:
     """UPD-2."""
-    return rate * state["v"].mul_(p.momentum).add_(g)
+    return rate * state["v"].mul_(c.momentum).add_(g)
 
 
-def nesterov(g: Tensor, state: State, rate: float, t: int, p: Parameters) -> Tensor:
+def nesterov(g: Tensor, state: State, rate: Number, b: Number, c: Coefficients) -> Tensor:
     """UPD-3."""
-    return rate * (p.momentum * state["v"].mul_(p.momentum).add_(g) + g)
+    return rate * (c.momentum * state["v"].mul_(c.momentum).add_(g) + g)
 
 
-def rmsprop(g: Tensor, state: State, rate: float, t: int, p: Parameters) -> Tensor:
+def rmsprop(g: Tensor, state: State, rate: Number, b: Number, c: Coefficients) -> Tensor:
     """UPD-4."""
-    v = state["v"].mul_(p.beta2).addcmul_(g, g, value=1.0 - p.beta2)
-    return state["m"].mul_(p.momentum).add_(rate * g / torch.sqrt(v + p.epsilon)).clone()
+    v = moved(state["v"], g * g, c.one_minus_beta2)
+    return state["m"].mul_(c.momentum).add_(rate * g / sqrt(v + c.epsilon)).clone()
 
 
-def adam(g: Tensor, state: State, rate: float, t: int, p: Parameters) -> Tensor:
+def adam(g: Tensor, state: State, rate: Number, b: Number, c: Coefficients) -> Tensor:
     """UPD-5."""
-    return _adam(g, state, rate, t, p, lookahead=False)
+    m, v = moved(state["m"], g, c.one_minus_beta1), moved(state["v"], g * g, c.one_minus_beta2)
+    return rate * b * m / (sqrt(v) + c.epsilon)
 
 
-def nadam(g: Tensor, state: State, rate: float, t: int, p: Parameters) -> Tensor:
+def nadam(g: Tensor, state: State, rate: Number, b: Number, c: Coefficients) -> Tensor:
     """UPD-6."""
-    return _adam(g, state, rate, t, p, lookahead=True)
+    m, v = moved(state["m"], g, c.one_minus_beta1), moved(state["v"], g * g, c.one_minus_beta2)
+    return rate * b * (c.beta1 * m + c.one_minus_beta1 * g) / (sqrt(v) + c.epsilon)
 
 
-def _adam(g: Tensor, state: State, rate: float, t: int, p: Parameters, *, lookahead: bool) -> Tensor:
-    m = state["m"].mul_(p.beta1).add_(g, alpha=1.0 - p.beta1)
-    v = state["v"].mul_(p.beta2).addcmul_(g, g, value=1.0 - p.beta2)
-    correction = math.sqrt(1.0 - p.beta2**t) / (1.0 - p.beta1**t)
-    direction = p.beta1 * m + (1.0 - p.beta1) * g if lookahead else m
-    return rate * correction * direction / (torch.sqrt(v) + p.epsilon)
+def moved(mean: Tensor, value: Tensor, share: Number) -> Tensor:
+    """Change a moving mean to (1-share) mean + share value, in place, and return it."""
+    return mean.lerp_(value, share)
+
+
+def bias_correction(t: int, beta1: float, beta2: float) -> float:
+    """Return Adam's b of update number `t`, which counts from 1."""
+    return float((1.0 - beta2**t) ** 0.5 / (1.0 - beta1**t))
 
 
 RULES: Final[dict[str, tuple[Rule, dict[str, float]]]] = {
@@ -86,22 +114,35 @@ RULES: Final[dict[str, tuple[Rule, dict[str, float]]]] = {
 """By optimizer: its rule, and what its state starts from."""
 
 
+class Weights(Protocol):
+    """What is updated: θ, a vector or a matrix of k rows, and where it decays."""
+
+    values: Tensor
+    decays: Tensor
+
+
 class Optimizer:
     """One rule, its state, and weight decay."""
 
-    def __init__(self, parameters: Parameters, weights: FlatWeights) -> None:
-        """Start from the rule's initial state."""
+    def __init__(self, parameters: Parameters, weights: Weights, coefficients: Coefficients | None = None) -> None:
+        """Start from the rule's initial state, with the parameters' own coefficients where no others are given."""
         self._parameters = parameters
         self._weights = weights
+        self.coefficients = coefficients or Coefficients.of(parameters)
         self._rule, initial = RULES[parameters.optimizer]
-        self.state: State = {name: torch.full_like(weights.values, value) for name, value in initial.items()}
+        self.state: State = {name: full_like(weights.values, value) for name, value in initial.items()}
 
     def update(self, gradient: Tensor, rate: float, t: int) -> Tensor:
         """Do update number `t`, which counts from 1, and return what θ was reduced by."""
-        weights, decay = self._weights.values, self._parameters.weight_decay * self._weights.decays
+        return self.apply(gradient, rate, bias_correction(t, self._parameters.beta1, self._parameters.beta2))
+
+    def apply(self, gradient: Tensor, rate: Number, b: Number) -> Tensor:
+        """Do the update whose Adam's correction is `b`, and return what θ was reduced by."""
+        weights, c = self._weights.values, self.coefficients
+        decay = c.weight_decay * self._weights.decays
         if self._parameters.decoupled:
-            change = self._rule(gradient, self.state, rate, t, self._parameters) + rate * decay * weights
+            change = self._rule(gradient, self.state, rate, b, c) + rate * decay * weights
         else:
-            change = self._rule(gradient + decay * weights, self.state, rate, t, self._parameters)
+            change = self._rule(gradient + decay * weights, self.state, rate, b, c)
         weights.sub_(change)
         return change

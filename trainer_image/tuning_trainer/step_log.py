@@ -4,6 +4,7 @@ An evaluation every 20 steps misses an outlier of the gradient and a loss that e
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, Final
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from tuning_contract.diagnostics import LogHistogram
 
+NUMBERS_A_STEP: Final = 3
 READ_AT_LEAST_EVERY: Final = 1000
 """Steps; what waits on the device to be read must not fill the memory where evaluations are rare."""
 
@@ -36,16 +38,20 @@ class StepLog:
 
     def add(self, loss: Tensor, grad_norm: Tensor, update_norm: Tensor) -> None:
         """Note one step; its numbers are not read yet."""
-        self._pending.append(torch.stack((loss.detach(), grad_norm, update_norm)))
-        if len(self._pending) >= READ_AT_LEAST_EVERY:
+        self._pending += (loss.detach(), grad_norm, update_norm)  # put together when they are read: a step is short
+        if len(self._pending) >= NUMBERS_A_STEP * READ_AT_LEAST_EVERY:
             self.read()
 
     def read(self) -> None:
         """Take the numbers of all steps so far from the device."""
         if not self._pending:
             return
-        rows = torch.stack(self._pending).tolist()
+        rows = torch.stack(self._pending).view(-1, NUMBERS_A_STEP).tolist()
         self._pending.clear()
+        self.take(rows)
+
+    def take(self, rows: Sequence[Sequence[float]]) -> None:
+        """Note steps whose three numbers were taken from the device elsewhere."""
         for loss, grad_norm, update_norm in rows:
             self._steps += 1
             self._since += 1

@@ -25,6 +25,7 @@ from tuning_trainer.parameters import Parameters
 from tuning_trainer.probes.throughput import measure
 from tuning_trainer.reporting import Reporter
 from tuning_trainer.run import Run
+from tuning_trainer.step_log import StepLog
 from tuning_trainer.workloads.loading import workload_module
 
 
@@ -70,7 +71,7 @@ def train(
                 say(progress_line(run.step, parameters.max_steps, metrics))
                 reporter.diagnose(run.diagnostics())
                 reporter.report(run.step, metrics)
-                require_finite(run, metrics)
+                require_finite(run.step, run.log, metrics)
                 keep(store, run, reporter)
             stop.wait(parameters.step_delay_seconds)
         reporter.diagnose(run.final_diagnostics())
@@ -94,7 +95,7 @@ def save(name: str, store: CheckpointStore | None, run: Run, reporter: Reporter)
         store.save(name, {**contents, "reporter": reporter.state()})
 
 
-def require_finite(run: Run, metrics: dict[str, float]) -> None:
+def require_finite(step: int, log: StepLog, metrics: dict[str, float]) -> None:
     """End the run where a loss is not finite.
 
     Looking at evaluations is enough, and spares a GPU the synchronisation at every step: once a weight is NaN, every
@@ -106,9 +107,9 @@ def require_finite(run: Run, metrics: dict[str, float]) -> None:
     losses = {name: metrics[name] for name in ("train_loss", "validation_loss")}
     if not all(map(math.isfinite, losses.values())):
         listed = ", ".join(f"{name} is {value}" for name, value in losses.items())
-        first = f"; first at step {run.log.first_non_finite}" if run.log.first_non_finite is not None else ""
+        first = f"; first at step {log.first_non_finite}" if log.first_non_finite is not None else ""
         rate = metrics["learning_rate"]
-        raise DivergenceError(f"{listed} at step {run.step}{first}, learning rate {rate:.3g}")
+        raise DivergenceError(f"{listed} at step {step}{first}, learning rate {rate:.3g}")
 
 
 def checkpoint_store(
