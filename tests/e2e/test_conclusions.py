@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -63,8 +64,8 @@ def test_a_range_that_is_too_small_is_noticed_and_the_study_that_follows_reaches
 
 def test_an_arm_that_was_not_tuned_blocks_the_conclusion_and_the_proposal_tunes_both(concluded: Namespace) -> None:
     study = concluded.study("under-tuned")
-    (unfair,) = findings(study, "FairComparison")
-    assert (unfair["verdict"], unfair["severity"]) == ("NotTuned", "Block")
+    (unfair,) = (f for f in findings(study, "FairComparison") if f["verdict"] == "NotTuned")
+    assert unfair["severity"] == "Block"
     assert (unfair["parameter"], unfair["scientific"]) == ("learning_rate", {"optimizer": "nesterov"})
     assert study["status"]["conclusion"]["reason"] == "NotTuned"
     ready = concluded.condition("under-tuned", "ConclusionReady")
@@ -106,7 +107,7 @@ def test_the_report_of_a_study_is_one_file_that_needs_nothing_else(
     text = file.read_text()
     keep("report.html", text)
     assert "learning_rate" in text
-    assert "https://cdn" not in text
+    assert not re.search(r"<(script|link|img|iframe)[^>]+(src|href)=.https?:", text)
 
 
 def test_the_next_study_can_be_printed_for_kubectl(concluded: Namespace) -> None:

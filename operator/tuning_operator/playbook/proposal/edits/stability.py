@@ -36,8 +36,11 @@ def warmed_up(study: StudyRecord, findings: Sequence[Finding], change: Change) -
 def clipped(study: StudyRecord, findings: Sequence[Finding], change: Change) -> Change:
     """Clip at the norm that was found, where a threshold is recommended or is to be tightened (CLP-5, CLP-6).
 
-    Of several arms the smallest counts: a threshold is one number for all trials.
+    Of several arms the smallest counts: a threshold is one number for all trials. Where warm-ups are to be tried, that
+    comes first: with both at once nobody could tell which of them has helped (GOL-2).
     """
+    if of(findings, Code.WARMUP, "Plan"):
+        return change
     found = [
         (threshold, finding)
         for finding in of(findings, Code.CLIPPING, "Recommended", "Tighten")

@@ -76,3 +76,8 @@ def test_of_two_arms_the_smaller_norm_counts_and_is_said_once() -> None:
     assert added is not None
     assert added.value == "2"
     assert len(change.reasons) == 1
+
+
+def test_clipping_waits_until_warm_ups_were_tried() -> None:
+    spec = spec_of([LEARNING_RATE])
+    assert clipped(study_of(spec), [PLAN, recommended(2.0)], Change(spec)) == Change(spec)
