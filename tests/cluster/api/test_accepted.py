@@ -108,6 +108,8 @@ def test_fills_in_defaults(cluster: Cluster) -> None:
         "maxTrials": 8,
         "parallelTrials": 1,
         "maxFailedTrials": 3,
+        "maxRetrains": 10,
+        "maxProbes": 4,
         "maxInfrastructureRetries": 5,
     }
     assert spec["suspend"] is False
@@ -258,14 +260,17 @@ def test_lists_studies(cluster: Cluster) -> None:
             "progress": "5/32",
             "trials": {"running": 4, "failed": 1},
             "best": {"trial": "digits-0a1b2c3d-3", "value": 0.0725, "display": "0.0725", "source": "Record"},
+            "conclusion": {"state": "Blocked", "reason": "Expand"},
+            "nextStudy": {"name": "digits-r2", "goal": "Does it help?"},
         },
     )
     heads, row = table(cluster.kubectl("get", "studies"))
     assert heads == ["NAME", "STATE", "PROGRESS", "RUNNING", "FAILED", "BEST", "BEST-TRIAL", "AGE"]
     assert row == ["digits", "Running", "5/32", "4", "1", "0.0725", "digits-0a1b2c3d-3"]
     wide = cluster.kubectl("get", "studies", "--output=wide").splitlines()
-    assert wide[0].split()[8:] == ["OBJECTIVE", "DIRECTION", "PARALLEL", "SEED", "GOAL"]
-    assert wide[1].split()[8:] == ["validation_loss", "Minimize", "1", "7", "Does", "it", "help?"]
+    assert wide[0].split()[8:] == ["OBJECTIVE", "DIRECTION", "PARALLEL", "SEED", "CONCLUSION", "WHY", "NEXT", "GOAL"]
+    answer = ["Blocked", "Expand", "digits-r2"]
+    assert wide[1].split()[8:] == ["validation_loss", "Minimize", "1", "7", *answer, "Does", "it", "help?"]
 
 
 def test_lists_trials(cluster: Cluster) -> None:
@@ -282,8 +287,8 @@ def test_lists_trials(cluster: Cluster) -> None:
     assert heads == ["NAME", "STUDY", "STATE", "VALUE", "STEP", "ATTEMPT", "AGE"]
     assert row == ["digits-0", "digits", "Succeeded", "0.25", "600", "1"]
     wide = cluster.kubectl("get", "trials", "--output=wide").splitlines()
-    assert wide[0].split()[7:] == ["REASON", "SOURCE", "BY", "JOB", "PARAMETERS"]
-    assert wide[1].split()[7:] == ["Completed", "Record", "digits-0-1", '{"learning_rate":', "0.01}"]
+    assert wide[0].split()[7:] == ["PURPOSE", "OF", "REASON", "SOURCE", "BY", "JOB", "PARAMETERS"]
+    assert wide[1].split()[7:] == ["Search", "Completed", "Record", "digits-0-1", '{"learning_rate":', "0.01}"]
 
 
 def test_selects_trials_by_field(cluster: Cluster) -> None:
