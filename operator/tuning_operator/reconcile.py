@@ -180,8 +180,8 @@ class Reconciler:
             self.look_soon(key)
 
     async def _whole_trials(self, study: StudyView) -> list[TrialView]:
-        raw, _ = await self.cluster.list_of_study("tuningtrials", study.namespace, study.uid)
-        return [trial_view(each, with_curve=True) for each in raw]
+        pages = self.cluster.pages_of_study("tuningtrials", study.namespace, study.uid)
+        return [trial_view(each, with_curve=True) async for page in pages for each in page]
 
     # --- observe ---------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ resourceVersion that was read, deletions the uid.
 import asyncio
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -92,6 +92,12 @@ class Cluster:
     async def list_of_study(self, resource: str, namespace: str, study_uid: str) -> tuple[list[Manifest], int]:
         """List a study's trials, Jobs or pods, page by page; return the list's resourceVersion, too."""
         return await self._list(resource, namespace, {"labelSelector": f"{names.LABEL_STUDY_UID}={study_uid}"})
+
+    async def pages_of_study(self, resource: str, namespace: str, study_uid: str) -> AsyncIterator[list[Manifest]]:
+        """Yield a study's trials, Jobs or pods page by page: ten thousand of them at once would fill the memory."""
+        query = {"labelSelector": f"{names.LABEL_STUDY_UID}={study_uid}"}
+        async for page, _ in self._pages(resource, namespace, query):
+            yield page
 
     async def failed_creates(self, namespace: str, job: str) -> list[Manifest]:
         """List the Job controller's events about pods that it could not create: they are told nowhere else."""
@@ -181,16 +187,25 @@ class Cluster:
 
     async def _list(self, resource: str, namespace: str, query: Mapping[str, str]) -> tuple[list[Manifest], int]:
         items: list[Manifest] = []
+        newest = 0
+        async for page, version in self._pages(resource, namespace, query):
+            items += page
+            newest = version
+        return items, newest
+
+    async def _pages(
+        self, resource: str, namespace: str, query: Mapping[str, str]
+    ) -> AsyncIterator[tuple[list[Manifest], int]]:
         token = ""
         while True:
             page = {"limit": str(PAGE), "continue": token} if token else {"limit": str(PAGE)}
             answer = await self._call("GET", resource, namespace, query={**query, **page})
-            items += answer.get("items") or []
             # All pages are of one version, which each of them states.
             meta = answer.get("metadata", {})
+            yield answer.get("items") or [], int(meta.get("resourceVersion") or 0)
             token = meta.get("continue", "")
             if not token:
-                return items, int(meta.get("resourceVersion") or 0)
+                return
 
     async def _call(
         self,

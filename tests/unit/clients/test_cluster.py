@@ -197,6 +197,17 @@ async def test_a_list_is_read_to_its_end(start: Start) -> None:
     assert await client.list_of_study("jobs", "ns", "uid-1") == ([{"n": 0}, {"n": 1}, {"n": 2}], 42)
 
 
+async def test_a_large_list_can_be_taken_page_by_page(start: Start) -> None:
+    async def handle(request: web.Request) -> web.Response:
+        number = int(request.query.get("continue", "0"))
+        token = str(number + 1) if number < 2 else ""
+        return web.json_response({"metadata": {"continue": token, "resourceVersion": "42"}, "items": [{"n": number}]})
+
+    client = await start(handle)
+    pages = [page async for page in client.pages_of_study("tuningtrials", "ns", "uid-1")]
+    assert pages == [[{"n": 0}], [{"n": 1}], [{"n": 2}]]
+
+
 async def test_a_list_whose_continuation_expired_is_an_error_and_not_half_a_list(start: Start) -> None:
     async def handle(request: web.Request) -> web.Response:
         if "continue" in request.query:
