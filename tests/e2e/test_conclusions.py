@@ -96,6 +96,8 @@ def test_instability_is_told_from_a_range_that_is_too_small_and_a_warm_up_cures_
         steps = parameters["warmup_steps"]
         rates[steps] = max(rates.get(steps, 0.0), parameters["learning_rate"])
     assert rates[60] > 2 * rates[0], "the longest warm-up gives access to rates that fail without one"
+    found = {f["verdict"] for f in findings(second, "Warmup")}
+    assert found & {"Found", "RaiseSteps"}, "the shortest warm-up that survives is named"
     assert second["status"]["best"]["value"] < first["status"]["best"]["value"]
 
 

@@ -64,7 +64,7 @@ def fixed_everywhere(study: StudyRecord, compared: Sequence[Arm]) -> list[Findin
             continue
         if h.role is Role.NUISANCE and max(len(arm.launched) for arm in compared) < study.thresholds[TUNED_VALUES]:
             continue
-        because = f", because {h.fixed_reason}" if h.fixed_reason else ""
+        because = f" ({h.fixed_reason.rstrip('.')})" if h.fixed_reason else ""
         found.append(
             answer(
                 study,
