@@ -46,8 +46,8 @@ def test_divergence_is_evidence_about_the_search_space(ended: Namespace) -> None
 def test_a_wrong_parameter_is_answered_by_the_list_of_right_ones(ended: Namespace) -> None:
     trial = ended.trial("misspelt")["status"]
     assert (trial["state"], trial["reason"]) == ("Failed", "BadConfiguration")
-    assert "unknown parameter 'learning_speed'" in trial["message"]
-    assert "Known parameters: optimizer, learning_rate, momentum" in trial["message"]
+    assert "unknown parameter 'learning_speed' (did you mean 'learning_rate'?)" in trial["message"]
+    assert "Known parameters: workload, max_steps, batch_size" in trial["message"]
     assert ended.condition("misspelt", "Failed")["reason"] == "MaxFailedTrialsExceeded"
 
 

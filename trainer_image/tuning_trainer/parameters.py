@@ -5,8 +5,9 @@ others were found by trying, on these workloads. `OTHER_DEFAULTS` has those in w
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Final, Self
 
 from tuning_contract.diagnostics import DENSE_STEPS
@@ -142,7 +143,7 @@ class Parameters:
             ConfigurationError: a name is unknown or a value impossible; the message lists all of them.
         """
         known = knobs_of(cls)
-        problems = [f"unknown parameter {name!r}" for name in given if name not in known]
+        problems = [f"unknown parameter {name!r}{_meant(name, known)}" for name in given if name not in known]
         problems += [said for name in given if name in known and (said := problem(known[name], given[name]))]
         if problems:
             raise ConfigurationError(f"{'; '.join(problems)}. Known parameters: {', '.join(known)}")
@@ -172,6 +173,12 @@ class Parameters:
         if self.weight_decay_kind == "by_optimizer":
             return self.optimizer in DECOUPLED_OPTIMIZERS
         return self.weight_decay_kind == "decoupled"
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    """Return what was probably meant: a record's message has no room for the whole list."""
+    close = get_close_matches(name, known, n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def contradictions(parameters: Parameters, given: Mapping[str, ParameterValue]) -> list[str]:

@@ -27,6 +27,7 @@ def test_the_defaults_are_possible_values() -> None:
     ("name", "value", "message"),
     [
         ("lr", 0.1, "unknown parameter 'lr'"),
+        ("learning_speed", 0.1, r"'learning_speed' \(did you mean 'learning_rate'\?\)"),
         ("optimizer", "lion", "must be one of sgd, momentum, nesterov, rmsprop, adam, adamw, nadam, nadamw"),
         ("workload", "imagenet", "must be one of digits, tabular, characters, regression, or the path of a Python"),
         ("optimizer", 1, "must be one of"),
