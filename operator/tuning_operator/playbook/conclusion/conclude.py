@@ -18,7 +18,7 @@ from tuning_operator.playbook.conclusion.gate import blocking, lacking, state_of
 from tuning_operator.playbook.records import StudyRecord
 
 MAX_MESSAGE: Final = 2048
-BEST_TRIAL: Final = "BestTrial"
+BEST_CONFIGURATION: Final = "BestConfiguration"
 TOO_FEW_TRIALS: Final = "TooFewTrials"
 DECISIONS: Final[Mapping[str, AdoptionDecision]] = {
     "Adopt": AdoptionDecision.ADOPT,
@@ -114,7 +114,7 @@ def _best(study: StudyRecord, findings: Sequence[Finding], restrictions: list[st
         state=ConclusionState.ALLOWED,
         winner=parameters,
         decision=_decision(findings),
-        reason=BEST_TRIAL,
+        reason=BEST_CONFIGURATION,
         message=_with_adoption(f"The best trial is {best.name}, with {value:.6g}.", findings),
         caveats=restrictions,
     )
