@@ -116,8 +116,8 @@ class PackEnvironment:
 
 
 def pack_hash(text: str) -> str:
-    """Return the SHA-256, in hexadecimal, of what stands in TUNING_PACK."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    """Return the first 128 bits of the SHA-256, in hexadecimal, of what stands in TUNING_PACK: short enough a label."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _own(member: TrialEnvironment) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The world as one study sees it at one moment: frozen values, and nothing that can call out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
@@ -12,6 +12,8 @@ from tuning_operator.api.trial import TuningTrialSpec, TuningTrialStatus
 from tuning_operator.playbook.analysis import Analysis
 from tuning_operator.search.suggest import Suggestion
 
+Member = tuple[str, int]
+"""One of the trials that a pod trains: its name, and the number of the attempt."""
 Place = tuple[int, int]
 """Of a trial in its study: the arm's number and the position in the arm."""
 
@@ -77,7 +79,7 @@ class PreviousStudy:
 
 @dataclass(frozen=True)
 class JobView:
-    """One attempt's Job."""
+    """One attempt's Job; of a pack, as one of its trials sees it."""
 
     name: str
     uid: str
@@ -90,6 +92,19 @@ class JobView:
     failure: str = ""
     """The message of the condition Failed."""
     has_ttl: bool = False
+    members: tuple[Member, ...] = ()
+    """The trials of a pack, in the order of TUNING_PACK; empty: it trains one alone."""
+
+    @property
+    def size(self) -> int:
+        """How many trials it trains."""
+        return len(self.members) or 1
+
+    def as_each_sees_it(self) -> "tuple[JobView, ...]":
+        """Return the Job once for each trial that it trains, with that trial's name and attempt."""
+        if not self.members:
+            return (self,)
+        return tuple(replace(self, trial=trial, attempt=attempt) for trial, attempt in self.members)
 
     @property
     def finished(self) -> bool:
@@ -129,6 +144,10 @@ class PodView:
     exit_reason: str = ""
     """The kubelet's word, such as OOMKilled or Error."""
     termination_message: str = ""
+    members: tuple[Member, ...] = ()
+    """The trials of a pack, in the order of TUNING_PACK; empty: it trains one alone."""
+    pack_hash: str = ""
+    """Of TUNING_PACK, of which a pack's record must be."""
 
     @property
     def lost(self) -> bool:
@@ -222,7 +241,7 @@ class Snapshot:
     trials: Mapping[str, TrialView] = field(default_factory=dict)
     """By name."""
     jobs: Mapping[str, tuple[JobView, ...]] = field(default_factory=dict)
-    """By trial name, by ascending attempt."""
+    """By trial name, by ascending attempt, of one attempt the oldest first; a pack's stands at each of its trials."""
     pods: Mapping[str, tuple[PodView, ...]] = field(default_factory=dict)
     """By Job uid, oldest first."""
     metrics: MetricsView = field(default_factory=MetricsView)
@@ -245,8 +264,8 @@ class Snapshot:
         lowest: dict[str, int] = {}
         for pods in self.pods.values():
             for pod in pods:
-                if not pod.over:
-                    lowest[pod.trial] = min(pod.attempt, lowest.get(pod.trial, pod.attempt))
+                for trial, attempt in () if pod.over else pod.members or ((pod.trial, pod.attempt),):
+                    lowest[trial] = min(attempt, lowest.get(trial, attempt))
         return lowest
 
     def job_of(self, trial: TrialView) -> JobView | None:
@@ -255,6 +274,11 @@ class Snapshot:
             if job.attempt == trial.status.attempt:
                 return job
         return None
+
+    def still_trains_others(self, job: JobView) -> bool:
+        """Whether a pack has trials that have not come to their end."""
+        views = [self.trials.get(name) for name, _ in job.members]
+        return any(view is not None and not view.status.state.is_finished for view in views)
 
     def pods_of(self, job: JobView) -> tuple[PodView, ...]:
         """Return the Job's pods, oldest first."""
