@@ -37,6 +37,7 @@ class EndingKind(Enum):
 
 UNFINISHED = (RecordStatus.RUNNING, RecordStatus.INTERRUPTED)
 OUT_OF_MEMORY = "OutOfMemory"
+UNTRAINABLE = "these hyperparameters cannot be trained with"
 DEADLINE = "DeadlineExceeded"
 TURNED_AWAY = frozenset({"UnexpectedAdmissionError", "NodeAffinity", "NodeShutdown", "TopologyAffinityError"})
 """Why a kubelet fails a pod that the scheduler gave it, beside OutOfcpu and its like: nothing that the pod did."""
@@ -108,7 +109,7 @@ def _ended_well(study: StudyView, trial: TrialView, pod: PodView) -> Ending:
 
 def _verdict_of_record(record: FinalRecord, value: Point | None, pod: PodView) -> Verdict:
     if record.status is RecordStatus.INFEASIBLE:
-        return EndingKind.INFEASIBLE, _reason(record, "Infeasible"), record.message
+        return EndingKind.INFEASIBLE, _reason(record, "Infeasible"), record.message or UNTRAINABLE
     if record.status in UNFINISHED and (pod.deleting or pod.disrupted):
         return EndingKind.LOST, "Interrupted", "the container was interrupted and exited with 0"
     if record.status is not RecordStatus.COMPLETED:
@@ -138,7 +139,7 @@ def _verdict_of_member(job: JobView, pod: PodView, record: FinalRecord | None) -
     if job.size == 1:
         return None
     if record is not None and record.status is RecordStatus.INFEASIBLE:
-        return EndingKind.INFEASIBLE, _reason(record, "Infeasible"), "these hyperparameters cannot be trained with"
+        return EndingKind.INFEASIBLE, _reason(record, "Infeasible"), UNTRAINABLE
     kind, reason, message = _verdict_of_failure(job, pod, record)
     if kind is EndingKind.LOST or reason == CANNOT_START:
         return None
@@ -157,7 +158,7 @@ def _verdict_of_infeasible(pod: PodView, record: FinalRecord | None) -> Verdict 
         return EndingKind.INFEASIBLE, OUT_OF_MEMORY, "the process ran out of memory"
     if pod.exit_code == ExitCode.DIVERGED or (record is not None and record.status is RecordStatus.INFEASIBLE):
         reason = _reason(record, "NonFiniteObjective")
-        return EndingKind.INFEASIBLE, reason, "these hyperparameters cannot be trained with"
+        return EndingKind.INFEASIBLE, reason, UNTRAINABLE
     return None
 
 

@@ -289,7 +289,7 @@ def _split(snapshot: Snapshot, trial: TrialView, job: JobView, ending: Ending, h
     if halt is not None:
         return _attempt_over(snapshot, trial, halt, ending, job)
     most = job.size // 2 if ending.reason == OUT_OF_MEMORY else 1
-    company = "alone" if most == 1 else f"with at most {most - 1} others"
+    company = "alone" if most == 1 else f"in a pack of at most {most}"
     status = _with(
         snapshot,
         trial,

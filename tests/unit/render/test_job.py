@@ -7,7 +7,9 @@ import pytest
 
 from tests.support.views import UID, a_study, a_trial
 from tuning_contract.environment import TrialEnvironment
+from tuning_contract.pack import PackEnvironment, pack_hash
 from tuning_operator.api import names
+from tuning_operator.clients.views import members_of
 from tuning_operator.render.job import GRACE_SECONDS, container_name, environment, job
 from tuning_operator.study.snapshot import StudyView, TrialView
 
@@ -306,3 +308,36 @@ def test_the_container_is_told_which_further_metrics_the_study_needs() -> None:
     study = a_study(objective={"constraints": constraints}, secondObjective={"metric": "latency"})
     assert environment(study, a_trial(), "/dev/termination-log").metrics == ("latency", "size")
     assert environment(a_study(), a_trial(), "/dev/termination-log").metrics == ()
+
+
+def test_a_pack_is_one_job_that_names_its_trials_and_belongs_to_them() -> None:
+    trials = [at_attempt(0, 1), at_attempt(3, 2)]
+    checkpoint = {"claimName": "checkpoints", "path": "/c"}
+    study = a_study(trial={"checkpoint": checkpoint, "template": {"spec": {"containers": [{"name": "trainer"}]}}})
+    rendered = job(study, trials, IMAGE)
+    template = rendered["spec"]["template"]
+    env = {e["name"]: e["value"] for e in template["spec"]["containers"][0]["env"]}
+    pack = PackEnvironment.from_env(env)
+    assert [(m.trial, m.attempt) for m in pack.members] == [(trials[0].name, 0), (trials[1].name, 3)]
+    assert pack.members[1].checkpoint_dir == f"/c/{UID}/{trials[1].name}"
+    assert "TUNING_TRIAL" not in env
+    for metadata in (rendered["metadata"], template["metadata"]):
+        assert metadata["labels"][names.LABEL_PACK] == pack_hash(env["TUNING_PACK"])
+        assert metadata["labels"][names.LABEL_TRIAL] == trials[0].name
+        assert members_of(metadata) == tuple((m.trial, m.attempt) for m in pack.members)
+    owners = rendered["metadata"]["ownerReferences"]
+    assert [(owner["name"], owner["controller"]) for owner in owners] == [
+        (trials[0].name, True),
+        (trials[1].name, False),
+    ]
+    assert rendered["metadata"]["name"] == names.job_name(trials[0].name, 0)
+
+
+def test_no_template_can_say_what_a_pod_trains() -> None:
+    forged = {names.LABEL_PACK: "3f2a", "team": "a"}
+    metadata = {"labels": forged, "annotations": {names.ANNOTATION_MEMBERS: '[["another",0]]', "note": "b"}}
+    study = a_study(trial={"template": {"metadata": metadata}})
+    rendered = job(study, [a_trial()], IMAGE)["spec"]["template"]["metadata"]
+    assert rendered["labels"]["team"] == "a"
+    assert members_of(rendered) == ()
+    assert names.ANNOTATION_MEMBERS not in rendered["annotations"]
