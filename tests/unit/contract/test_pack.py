@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from hack.paths import ROOT
 from tuning_contract.environment import ContractError, TrialEnvironment
 from tuning_contract.pack import MAY_DIFFER, ONE_TRIALS_OWN, PACK_VARIABLE, PackEnvironment, pack_hash, shape_of
 
@@ -30,6 +31,7 @@ SECOND = dataclasses.replace(
     purpose="Retrain",
     checkpoint_dir="/checkpoints/6f1c/digits-1",
 )
+SEEDS = {"initialization_seed", "order_seed", "dropout_seed"}
 PACK = PackEnvironment((FIRST, SECOND))
 
 
@@ -80,3 +82,8 @@ def test_trials_differ_in_numbers_and_not_in_what_a_step_does() -> None:
 
 def test_the_pack_stands_in_one_variable() -> None:
     assert [entry["trial"] for entry in json.loads(PACK.text)] == ["digits-0", "digits-1"]
+
+
+def test_the_documents_name_every_parameter_in_which_trials_may_differ() -> None:
+    text = (ROOT / "docs" / "concepts.md").read_text()
+    assert [name for name in sorted(MAY_DIFFER - SEEDS) if f"`{name}`" not in text] == []
