@@ -55,7 +55,7 @@ def test_a_pack_whose_pod_is_lost_goes_on_from_its_checkpoints(live: Live, names
             "lost", trials=4, slow=SLOW, checkpoint=True, fixed={"max_steps": STEPS}, trial_fields={"maxPacked": 4}
         ),
     )
-    first, *_ = namespace.wait_until_trained("lost", 60, 4)
+    namespace.wait_until_trained("lost", 60, 4)
     live.say("deleting the pod of four trials")
     (pod,) = namespace.pods("lost")
     namespace.delete_pod(pod)
