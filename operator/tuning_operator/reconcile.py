@@ -9,7 +9,7 @@ import logging
 import math
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -168,20 +168,20 @@ class Reconciler:
         """Go through the checklist with all curves, which are read for it alone: most of the time nobody needs them."""
         study = snapshot.study
         try:
-            earlier = [(e.study, await self._whole_trials(e.study)) for e in snapshot.previous if e.study is not None]
-            trials = await self._whole_trials(study)
+            earlier = [(e.study, self._whole_trials(e.study)) for e in snapshot.previous if e.study is not None]
+            newest = await self.analysing.analyse(study, self._whole_trials(study), earlier)
         except ClusterError as error:
             log.warning("A study could not be read for its analysis: %s", error, extra=_about(study, None))
             await asyncio.sleep(ANALYSIS_RETRY)
         else:
-            self._concluding[key].newest = await self.analysing.analyse(study, trials, earlier)
+            self._concluding[key].newest = newest
         finally:
             self._concluding[key].running = None
             self.look_soon(key)
 
-    async def _whole_trials(self, study: StudyView) -> list[TrialView]:
-        pages = self.cluster.pages_of_study("tuningtrials", study.namespace, study.uid)
-        return [trial_view(each, with_curve=True) async for page in pages for each in page]
+    async def _whole_trials(self, study: StudyView) -> AsyncIterator[list[TrialView]]:
+        async for page in self.cluster.pages_of_study("tuningtrials", study.namespace, study.uid):
+            yield [trial_view(each, with_curve=True) for each in page]
 
     # --- observe ---------------------------------------------------------------------------------------------------
 

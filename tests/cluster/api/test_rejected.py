@@ -333,10 +333,6 @@ STOPPINGS = {
         f"spec.trial.maxPacked: {INVALID}: rules Median and SuccessiveHalving end one trial before the others, and "
         "trials that share a process end together: with trial.maxPacked above 1 use DivergedOnly or None",
     ),
-    "more trials in a process than its record has room for": (
-        a_study(trial={"maxPacked": 33}),
-        "spec.trial.maxPacked: Invalid value: 33: spec.trial.maxPacked in body should be less than or equal to 32",
-    ),
     "halving without a checkpoint": (
         a_study(stopping={"rule": "SuccessiveHalving"}),
         f"spec.stopping.rule: {INVALID}: rule SuccessiveHalving pauses trials and goes on with them: "
