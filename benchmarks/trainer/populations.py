@@ -33,6 +33,8 @@ class Rate:
     """From the members to their last record: start-up, steps and evaluations; imports left out."""
     best_losses: list[float]
     peak_memory_bytes: float
+    processes: int = 1
+    """Side by side on the device."""
 
     @property
     def trials_a_minute(self) -> float:
