@@ -9,8 +9,7 @@ import pytest
 from tests.unit.trainer.needs_torch import torch
 from tests.unit.trainer.population.runs import TIMINGS, Given, member
 from tests.unit.trainer.processes import finish, start_alone
-from tuning_contract.curve import Point
-from tuning_contract.pack_record import PackRecord
+from tuning_contract.pack_record import MemberResult, PackRecord
 from tuning_contract.record import FinalRecord, RecordStatus
 from tuning_trainer.endings import InterruptionError
 from tuning_trainer.knobs import ConfigurationError
@@ -122,8 +121,7 @@ class TestCommand:
         assert told == [(RecordStatus.COMPLETED, ""), (RecordStatus.INFEASIBLE, "NonFiniteObjective")]
         own = FinalRecord.decode((tmp_path / "records" / "a").read_bytes())
         assert own.attempt == 2
-        assert own.best is not None
-        assert pack.results[0].best == Point(own.best.step, pytest.approx(own.best.value, rel=1e-8))
+        assert MemberResult.of(own).to_json()["best"] == pack.results[0].to_json()["best"]
 
     def test_members_of_two_shapes_are_a_bad_configuration(self, tmp_path: Path) -> None:
         members: list[dict[str, object]] = [
