@@ -68,8 +68,8 @@ def given(workload: str, steps: int, n: int) -> dict[str, ParameterValue]:
 
 def together(members: list[Member]) -> list[float]:
     """Train a population, each member with its reporter, and return their best validation losses."""
-    objective = Objective("validation_loss")
-    reporters, _ = reporters_of(objective, members, PackReport(objective, members), None)
+    environment = Objective("validation_loss").environment(members)
+    reporters, _ = reporters_of(environment, PackReport(environment))
     train(members, reporters, ("validation_loss",), threading.Event(), lambda _: None)
     return [r.best.value if r.best else math.nan for r in reporters.values()]
 

@@ -29,30 +29,45 @@ class CheckpointStore:
 
     def save(self, name: str, contents: dict[str, Any]) -> None:
         """Replace the checkpoint `name` by one with these contents, atomically."""
-        path = self._directory / name
-        beside = path.with_suffix(".partial")
-        with beside.open("wb") as file:
+        self.prepare(name, contents)
+        self.put_in_place(name)
+
+    def prepare(self, name: str, contents: dict[str, Any]) -> None:
+        """Write what is to replace the checkpoint `name`, beside it and safely onto the disk."""
+        with self._beside(name).open("wb") as file:
             torch.save({"format": FORMAT, "identity": self._identity, **contents}, file)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+
+    def put_in_place(self, name: str) -> None:
+        """Let what was prepared become the checkpoint `name`."""
+        self._beside(name).replace(self._directory / name)
         self._force_names_to_disk()
 
     def load(self, name: str = LAST) -> dict[str, Any] | None:
         """Return a checkpoint's contents; None where it is absent, unreadable or another run's, and say which."""
-        path = self._directory / name
+        return self._read(self._directory / name, self._say)
+
+    def load_prepared(self, name: str) -> dict[str, Any] | None:
+        """Return what was prepared and not put in place; None where nothing was, or not all of it."""
+        return self._read(self._beside(name), lambda _: None)
+
+    def _read(self, path: Path, say: Callable[[str], None]) -> dict[str, Any] | None:
         if not path.exists():
             return None
         try:
             # weights_only: a checkpoint is data; it must not be able to run code.
             contents: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # PyTorch raises whatever its reader met: pickle, zip, EOF, Unicode errors
-            self._say(f"{path} cannot be read ({error!r:.200}): starting at step 0")
+            say(f"{path} cannot be read ({error!r:.200}): starting at step 0")
             return None
         if contents.get("format") != FORMAT or contents.get("identity") != self._identity:
-            self._say(f"{path} is of a run with other parameters or another seed: starting at step 0")
+            say(f"{path} is of a run with other parameters or another seed: starting at step 0")
             return None
         return contents
+
+    def _beside(self, name: str) -> Path:
+        return (self._directory / name).with_suffix(".partial")
 
     def _force_names_to_disk(self) -> None:
         descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
