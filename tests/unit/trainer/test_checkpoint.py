@@ -91,6 +91,30 @@ def test_a_write_that_is_cut_short_leaves_the_checkpoint_before(
     assert [path.name for path in tmp_path.iterdir()] == [LAST]
 
 
+def test_what_is_prepared_is_the_checkpoint_only_once_it_is_in_place(tmp_path: Path) -> None:
+    said: list[str] = []
+    store = a_store(tmp_path, said)
+    assert store.load_prepared(LAST) is None
+    store.save(LAST, {"step": 20})
+    store.prepare(LAST, {"step": 40})
+    steps = [contents and contents["step"] for contents in (store.load(), store.load_prepared(LAST))]
+    assert steps == [20, 40]
+    store.put_in_place(LAST)
+    assert store.load_prepared(LAST) is None
+    assert (store.load() or {})["step"] == 40
+    assert said == []
+
+
+def test_what_was_prepared_in_part_is_nothing_and_is_not_worth_a_word(tmp_path: Path) -> None:
+    said: list[str] = []
+    store = a_store(tmp_path, said)
+    store.prepare(LAST, {"step": 40})
+    (partial,) = tmp_path.iterdir()
+    partial.write_bytes(partial.read_bytes()[:-100])
+    assert store.load_prepared(LAST) is None
+    assert said == []
+
+
 def test_the_file_is_on_the_disk_before_it_has_its_name_and_the_name_after(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
