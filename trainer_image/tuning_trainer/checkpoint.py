@@ -14,7 +14,7 @@ import torch
 
 LAST: Final = "last.pt"
 BEST: Final = "best.pt"
-FORMAT: Final = 2
+FORMAT: Final = 3
 
 
 class CheckpointStore:

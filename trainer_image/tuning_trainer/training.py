@@ -20,7 +20,7 @@ from tuning_contract.environment import (
 from tuning_trainer.checkpoint import BEST, LAST, CheckpointStore
 from tuning_trainer.endings import DivergenceError, InterruptionError, OutOfMemoryError
 from tuning_trainer.metrics import require_metric
-from tuning_trainer.parallel import Processes, together
+from tuning_trainer.parallel import Processes, require_common_buffers, together
 from tuning_trainer.parameters import Parameters
 from tuning_trainer.probes.throughput import measure
 from tuning_trainer.reporting import Reporter
@@ -39,7 +39,7 @@ def train(
     """Train to the last step, from this trial's newest checkpoint where there is one.
 
     Raises:
-        ConfigurationError: the workload cannot be used, or does not measure the objective.
+        ConfigurationError: the workload cannot be used, or not by several processes, or does not measure the objective.
         DivergenceError: a loss became non-finite.
         OutOfMemoryError: the parameters ask for more memory than there is.
         InterruptionError: `stop` was set; the current step was finished and saved first.
@@ -72,6 +72,7 @@ def train(
                 reporter.diagnose(run.diagnostics())
                 reporter.report(run.step, metrics)
                 require_finite(run.step, run.log, metrics)
+                require_common_buffers(run.model, processes)
                 keep(store, run, reporter)
             stop.wait(parameters.step_delay_seconds)
         reporter.diagnose(run.final_diagnostics())

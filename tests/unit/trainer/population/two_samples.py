@@ -23,4 +23,5 @@ def rank_sum_z(one: ArrayLike, other: ArrayLike) -> float:
 
 def spread_z(one: ArrayLike, other: ArrayLike) -> float:
     """Return the same of the distances from each sample's median, which sees another spread (Brown and Forsythe)."""
-    return rank_sum_z(*(np.abs(np.asarray(sample) - np.median(sample)) for sample in (one, other)))
+    a, b = np.asarray(one), np.asarray(other)
+    return rank_sum_z(np.abs(a - np.median(a)), np.abs(b - np.median(b)))
