@@ -18,18 +18,20 @@ PARAMETERS: dict[str, ParameterValue] = {
     "ema_decay": 0.9,
     "step_delay_seconds": 0.05,
 }
-TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
 TIMINGS = ("examples_per_second", "data_wait_fraction")
 
 
 def start_with_torchrun(trial: TrialEnvironment, folder: Path) -> Process:
     """Start an attempt as docs/trainer.md says, with PyTorch's libuv or, in builds that have none, without."""
     Path(trial.termination_log).write_bytes(b"")
-    program, env = TORCHRUN, trial.to_env()
+    options: tuple[str, ...] = ("--standalone", "--nproc-per-node=2")
+    env = dict(trial.to_env())
     if not has_libuv():
-        program = (*TORCHRUN, "--rdzv-conf=store_type=file")
-        env = {**env, "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
-    return start_alone(env=env, program=(*program, "-m", "tuning_trainer"), folder=folder)
+        options += ("--rdzv-conf=store_type=file",)
+        env["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
+    return start_alone(
+        env=env, program=("-m", "torch.distributed.run", *options, "-m", "tuning_trainer"), folder=folder
+    )
 
 
 def has_libuv() -> bool:

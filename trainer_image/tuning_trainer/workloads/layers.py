@@ -80,8 +80,8 @@ class GhostBatchNorm(nn.Module):  # type: ignore[misc]
         """Normalise inputs of shape (examples, features, …): by their ghost batches in training, else as learned.
 
         Raises:
-            ConfigurationError: in training, the examples cannot be cut into ghost batches. Their number is that of one
-                process's share of a step, or of a part of it with gradient accumulation.
+            ConfigurationError: in training, the examples cannot be cut into ghost batches (BNM-5). Their number is that
+                of one process's share of a step, or of a part of it with gradient accumulation.
         """
         if not self.training:
             return functional.batch_norm(
