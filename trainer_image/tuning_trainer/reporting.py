@@ -27,7 +27,7 @@ from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Met
 from prometheus_client.registry import Collector
 
 from tuning_contract import CONTRACT_VERSION
-from tuning_contract.curve import Curve, Point, Row, best_of, late_median_of, values_of
+from tuning_contract.curve import Curve, Point, Row, best_few_of, best_of, late_median_of, values_of
 from tuning_contract.diagnostics import (
     BUCKETS_PER_DECADE,
     CURVE_METRICS,
@@ -214,6 +214,11 @@ class Reporter:
     def best(self) -> Point | None:
         """The best finite evaluation so far, this one included; None before the first."""
         return self._best
+
+    def best_few(self, count: int) -> tuple[Point, ...]:
+        """Return the best finite evaluations so far, at most `count`, the best first: those whose weights are kept."""
+        with self._lock:
+            return best_few_of(self._points, self._trial.direction, count)
 
     def report(self, step: int, metrics: Mapping[str, float]) -> None:
         """Tell of one evaluation.
