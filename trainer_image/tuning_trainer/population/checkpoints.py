@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from tuning_contract.pack import PackEnvironment
-from tuning_trainer.checkpoint import BEST, LAST, CheckpointStore
+from tuning_trainer.checkpoint import BEST, EVALUATED, LAST, CheckpointStore
 from tuning_trainer.endings import InfeasibleError
 from tuning_trainer.parallel import ALONE
 from tuning_trainer.population.members import Member
@@ -36,16 +36,43 @@ def stores_of(environment: PackEnvironment, members: Sequence[Member], say: Call
 
 
 def save(population: Population, reporters: Mapping[str, Reporter], stores: Stores) -> None:
-    """Save each member's state as its last, and as its best where an evaluation of this step is the best so far."""
+    """Save each member's state as its last."""
     saving = [(n, row.member.trial) for n, row in enumerate(population.rows) if row.member.trial in stores]
     for number, trial in saving:
-        contents = {**population.contents(number), "reporter": reporters[trial].state()}
-        best = reporters[trial].best
-        if best is not None and best.step == population.step:
-            stores[trial].save(BEST, contents)
-        stores[trial].prepare(LAST, contents)
+        stores[trial].prepare(LAST, {**population.contents(number), "reporter": reporters[trial].state()})
     for _, trial in saving:
         stores[trial].put_in_place(LAST)
+
+
+def save_evaluated(
+    population: Population, reporters: Mapping[str, Reporter], stores: Stores, measured: Mapping[str, dict[str, float]]
+) -> None:
+    """Save what was just evaluated: among its best where it is one of them, and as the last, as the ordinary run does.
+
+    Args:
+        population: the members that go on.
+        reporters: by trial; they know of this evaluation.
+        stores: by trial.
+        measured: the metrics of this evaluation, by trial.
+    """
+    best = {row.member.trial: best_steps(row, reporters) for row in population.rows if row.member.trial in stores}
+    for number, row in enumerate(population.rows):
+        trial = row.member.trial
+        steps = best.get(trial, [])
+        if population.step in steps:
+            model = {"metrics": measured[trial], "model": population.evaluated_model(number)}
+            stores[trial].save(EVALUATED.format(step=population.step), {"step": population.step, **model})
+        if steps:
+            stores[trial].name_also(BEST, steps[0])
+    save(population, reporters, stores)
+    for trial, steps in best.items():
+        stores[trial].keep_only(steps)
+
+
+def best_steps(row: Row, reporters: Mapping[str, Reporter]) -> list[int]:
+    """Return the steps of the evaluations whose models are kept, the best first."""
+    count = row.member.parameters.keep_best_checkpoints
+    return [point.step for point in reporters[row.member.trial].best_few(count)]
 
 
 def save_ending(row: Row, step: int, reporter: Reporter, store: CheckpointStore, ending: InfeasibleError) -> None:

@@ -239,13 +239,19 @@ class Population:
             for row, whole, part in zip(self.rows, full, some, strict=True)
         ]
 
+    def evaluated_model(self, number: int) -> dict[str, Tensor]:
+        """Return one member's model that evaluations look at, for `load_state_dict`."""
+        vector_to_parameters(self.evaluated_weights[number].clone(), self.model.parameters())
+        return {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+
     def contents(self, number: int) -> dict[str, Any]:
         """Return what `Run.contents` has of the member's ordinary run: everything that its other steps depend on."""
         self.read()
         row = self.rows[number]
-        average = None
+        average, best = None, row.best_weights
+        statistics = torch.empty(0, device=self.device)  # of batch norms, which no member's model has
         if self.average is not None and row.member.parameters.ema_decay:
-            average = self.average[number].clone()
+            average = [self.average[number].clone(), statistics]
         vector_to_parameters(self.weights.values[number].clone(), self.model.parameters())
         return {
             "step": self.step,
@@ -253,7 +259,7 @@ class Population:
             "optimizer": {name: value[number].clone() for name, value in self.optimizer.state.items()},
             "average": average,
             "log": row.log.state(),
-            "best_weights": row.best_weights,
+            "best": None if best is None else [best, statistics],
             "random_states": [{**random_state(self.device), self._place: self.masks.random_state(number)}],
         }
 
@@ -267,10 +273,10 @@ class Population:
                 self.optimizer.state[name][number] = value
             if self.average is not None:
                 average = contents["average"]
-                self.average[number] = self.weights.values[number] if average is None else average
+                self.average[number] = self.weights.values[number] if average is None else average[0]
             row.log.restore(contents["log"])
-            best = contents["best_weights"]
-            row.best_weights = None if best is None else best.to(self.device)
+            best = contents["best"]
+            row.best_weights = None if best is None else best[0].to(self.device)
             if (state := contents["random_states"][0][self._place]) is not None:
                 self.masks.go_on_from(number, state)
         self._timetable = None

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from tuning_trainer.endings import DivergenceError, InterruptionError
 from tuning_trainer.metrics import require_metric
-from tuning_trainer.population.checkpoints import Saved, Stores, common, save, save_ending, unfinished
+from tuning_trainer.population.checkpoints import Saved, Stores, common, save, save_ending, save_evaluated, unfinished
 from tuning_trainer.population.members import Member
 from tuning_trainer.population.population import Population
 from tuning_trainer.reporting import Reporter
@@ -81,11 +81,12 @@ def evaluate(
 ) -> None:
     """Let each member report an evaluation, end those that diverged or are not wanted, and save the others."""
     step, of = population.step, population.shared.max_steps
-    sound, leaving = [], set()
+    sound, leaving, measured = [], set(), {}
     for number, (row, metrics) in enumerate(zip(population.rows, population.evaluate(), strict=True)):
         reporter, trial = reporters[row.member.trial], row.member.trial
         reporter.diagnose(row.diagnostics())
         reporter.report(step, metrics)
+        measured[trial] = metrics
         if reporter.best is not None and reporter.best.step == step:
             population.keep_as_best(number)
         try:
@@ -103,7 +104,7 @@ def evaluate(
     keep(population, sound)
     say(f"step {step}/{of}  {len(sound) - len(leaving)} members")
     evaluated()
-    save(population, reporters, stores)
+    save_evaluated(population, reporters, stores, measured)
     keep(population, [number for number, row in enumerate(population.rows) if row.member.trial not in leaving])
 
 

@@ -247,7 +247,7 @@ def test_a_trial_that_diverged_keeps_its_ending_and_no_checkpoint_without_a_futu
     pack = of(tmp_path / "one", PLAIN, DIVERGING, common=SGD)
     attempt(pack)
     files = [sorted(path.name for path in Path(str(m.checkpoint_dir)).iterdir()) for m in pack.members]
-    assert files == [[BEST, LAST], [ENDED]]
+    assert files == [[BEST, LAST, "step-10.pt", "step-20.pt", "step-30.pt"], [ENDED]]
 
 
 def test_a_trial_that_is_not_wanted_any_more_can_go_on_from_there(tmp_path: Path) -> None:
@@ -266,3 +266,19 @@ def test_the_best_checkpoint_is_the_one_that_the_record_names(tmp_path: Path) ->
     pack = of(tmp_path / "one", *ALL)
     records = attempt(pack)
     assert [contents["step"] for contents in kept(pack, BEST)] == [r.best and r.best.step for r in records]
+
+
+def test_the_models_of_the_best_evaluations_are_kept_as_alone(tmp_path: Path) -> None:
+    pack = of(tmp_path / "pack", *ALL, common={"keep_best_checkpoints": 2})
+    apart = of(tmp_path / "apart", *ALL, common={"keep_best_checkpoints": 2})
+    attempt(pack)
+    for packed, trial in zip(pack.members, apart.members, strict=True):
+        alone(trial)
+        names = [sorted(path.name for path in Path(str(t.checkpoint_dir)).iterdir()) for t in (packed, trial)]
+        assert names[0] == names[1]
+        assert len(names[0]) == 4
+        one, other = (torch.load(Path(str(t.checkpoint_dir)) / BEST, weights_only=True) for t in (packed, trial))
+        assert one.keys() == other.keys()
+        assert one["metrics"].keys() == other["metrics"].keys()
+        for name, value in one["model"].items():
+            torch.testing.assert_close(value, other["model"][name], rtol=1e-3, atol=1e-5)
