@@ -12,6 +12,7 @@ from hack.paths import ROOT
 from hack.progress import Step, run, say
 
 DOCKERFILE = ROOT / "trainer_image" / "Dockerfile.test"
+LIGHTNING = ROOT / "examples" / "lightning" / "Dockerfile"
 
 
 def main() -> int:
@@ -32,7 +33,10 @@ def main() -> int:
 
 def _build(engine: Engine) -> str:
     trainer = images.make(engine, "trainer")
-    return images.build_image(DOCKERFILE, ROOT, "trainer-test", engine=engine, arguments={"TRAINER_IMAGE": trainer})
+    base, of_trainer = images.BASES["trainer"], {"TRAINER_IMAGE": trainer}
+    lightning = images.build_image(LIGHTNING, ROOT, "lightning-example", engine=engine, base=base, arguments=of_trainer)
+    both = of_trainer | {"LIGHTNING_IMAGE": lightning}
+    return images.build_image(DOCKERFILE, ROOT, "trainer-test", engine=engine, arguments=both)
 
 
 if __name__ == "__main__":
