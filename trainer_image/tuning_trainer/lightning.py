@@ -56,12 +56,16 @@ STATE: Final = "tuning_operator"
 class TuningCallback(Callback):  # type: ignore[misc]
     """Reports each validation, keeps a checkpoint of it, and ends the run as the operator expects it of a trial."""
 
-    def __init__(self, trial: TrialEnvironment, reporter: Reporter, stop: threading.Event | None = None) -> None:
-        """Speak for `trial` through `reporter`. `stop`: set before `fit` is ready, it ends the run at its first step."""
+    def __init__(self, trial: TrialEnvironment, reporter: Reporter) -> None:
+        """Speak for `trial` through `reporter`, and take SIGTERM from now on.
+
+        Call it early, in the main thread: to a container's first process the kernel gives no signal without a handler.
+        """
         self.trial = trial
         """Its parameters and its seed are what to train with."""
         self._reporter = reporter
-        self._stop = stop or threading.Event()
+        self._stop = threading.Event()
+        self._take_signal()
         self._clock = BatchClock()
         self._clip_norm: float | None = None
         self._log = StepLog(0, 0.0)
@@ -76,18 +80,14 @@ class TuningCallback(Callback):  # type: ignore[misc]
 
     @classmethod
     def from_env(cls) -> "TuningCallback":
-        """Return the callback of the trial that this container is, and take SIGTERM from now on.
-
-        Call it first of all in the main thread: a container's first process that has no handler never gets the signal.
+        """Return the callback of the trial that this container is, its metrics server running.
 
         Raises:
             ContractError: the operator's variables are absent or malformed.
         """
-        stop = threading.Event()
-        signal.signal(signal.SIGTERM, lambda *_: stop.set())  # Lightning, once it trains, calls this one and its own
         trial = TrialEnvironment.from_env(os.environ)
         # Of several processes, one for each GPU, one reports. The others know what it knows, and keep it to themselves.
-        return cls(trial, Reporter.from_env() if rank_zero_only.rank == 0 else Reporter(trial), stop)
+        return cls(trial, Reporter.from_env() if rank_zero_only.rank == 0 else Reporter(trial))
 
     @property
     def checkpoint(self) -> Path | None:
@@ -103,18 +103,24 @@ class TuningCallback(Callback):  # type: ignore[misc]
             self._log = StepLog(dense, self._clip_norm or 0.0)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Obey a SIGTERM that came before Lightning was listening."""
-        if self._stop.is_set():
-            self._reporter.interrupted("stopped before the first step")
-            raise SystemExit(ExitCode.INTERRUPTED)
+        """Take SIGTERM back from Lightning.
+
+        Its own handler ends a validation halfway, and with several processes waits in vain for the others (2.6.6).
+        """
+        self._take_signal()
+        self._clock.resume()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock."""
+        """Leave out what happened between two epochs."""
         self._clock.resume()
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Count the time that the batch took to come."""
+        """Count the time that the batch took to come; end the run here if any process was asked to stop."""
         self._clock.batch_came()
+        if trainer.strategy.reduce_boolean_decision(self._stop.is_set(), all=False):
+            self._save(trainer)
+            self._reporter.interrupted(f"stopped after step {trainer.global_step}")
+            raise SystemExit(ExitCode.INTERRUPTED)
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
         """Note the gradient's norm, which Lightning has not clipped yet, and the rate of the step."""
@@ -177,11 +183,10 @@ class TuningCallback(Callback):  # type: ignore[misc]
         """
         if not is_fitting(trainer):
             return
-        message = f"{type(exception).__name__}: {exception}"
         if isinstance(exception, SystemExit):
-            # By its name: the two packages of Lightning have a class each.
-            if type(exception).__name__ == "SIGTERMException":
-                self._end_as_interrupted(trainer)
+            # Ours, or Lightning's own for a SIGTERM before the first step, which would be a success to the operator.
+            if exception.code is None and self._stop.is_set():
+                self._reporter.interrupted(f"stopped after step {trainer.global_step}")
                 exception.code = ExitCode.INTERRUPTED
         elif is_lack_of_memory(exception):
             traceback.print_exception(exception)
@@ -192,7 +197,7 @@ class TuningCallback(Callback):  # type: ignore[misc]
             self._reporter.failed("BadConfiguration", str(exception))
             raise SystemExit(ExitCode.BAD_CONFIGURATION) from exception
         else:
-            self._reporter.failed("Crashed", message)
+            self._reporter.failed("Crashed", f"{type(exception).__name__}: {exception}")
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Put the curve so far, and what the next report will be about, into the checkpoint."""
@@ -229,6 +234,9 @@ class TuningCallback(Callback):  # type: ignore[misc]
             self._loss_sum, self._loss_steps = 0.0, 0
         return measured | self._clock.metrics()
 
+    def _take_signal(self) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: self._stop.set())
+
     def _save(self, trainer: Trainer) -> None:
         if self._path is not None:
             trainer.save_checkpoint(self._path)  # whole or not at all: Lightning renames a file into place
@@ -240,13 +248,6 @@ class TuningCallback(Callback):  # type: ignore[misc]
         print(message, file=sys.stderr, flush=True)
         self._reporter.infeasible("NonFiniteObjective", message)
         raise SystemExit(ExitCode.DIVERGED)
-
-    def _end_as_interrupted(self, trainer: Trainer) -> None:
-        # In the middle of a validation the checkpoint stays that of the one before: resumed from here, Lightning would
-        # go through the rest of the validation's batches alone, and call that its result.
-        if trainer.training:
-            self._save(trainer)
-        self._reporter.interrupted(f"stopped after step {trainer.global_step}")
 
 
 def is_fitting(trainer: Trainer) -> bool:
