@@ -1,5 +1,7 @@
 """A model in PyTorch Lightning, and the few lines that make its training a trial of a study."""
 
+from typing import Any
+
 import lightning as L  # noqa: N812 - as Lightning's own documentation does
 import torch
 from torch import Tensor, nn
@@ -49,7 +51,7 @@ def examples(seed: int) -> TensorDataset:
 def main() -> None:
     """Train, as the environment says."""
     tuning = TuningCallback.from_env()  # first of all: it takes SIGTERM, and serves the metrics
-    parameters = dict(tuning.trial.parameters)
+    parameters: dict[str, Any] = dict(tuning.trial.parameters)
     batch_size = parameters.pop("batch_size", 64)
     epochs = parameters.pop("epochs", 10)
     L.seed_everything(tuning.trial.seed, verbose=False)  # after the split, which is the same for every seed

@@ -5,7 +5,7 @@
     trainer = Trainer(callbacks=[tuning], …)
     trainer.fit(model, data, ckpt_path=tuning.checkpoint)
 
-It needs the package `lightning` or `pytorch_lightning`, 2.0 or later, which our own trainer's image does not have.
+It needs the package `lightning` or `pytorch_lightning`, tested with 2.6, which our own trainer's image does not have.
 """
 
 import math

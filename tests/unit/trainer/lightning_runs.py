@@ -1,4 +1,4 @@
-"""Runs of PyTorch Lightning for tests, short enough to be computed by hand, in processes that have imported it already."""
+"""Runs of PyTorch Lightning, short enough to be computed by hand, in processes that have imported it already."""
 
 import importlib
 import os
@@ -33,7 +33,9 @@ class Run:
 def fit(rank: int, trial: TrialEnvironment, run: Run) -> int:
     """Train in this process; return what its exit code would be."""
     lightning = importlib.import_module(run.package)
-    from tuning_trainer.lightning import TuningCallback, rank_zero_only
+    from lightning.pytorch.utilities import rank_zero_only
+
+    from tuning_trainer.lightning import TuningCallback
 
     os.environ.update(trial.to_env() | {"USE_LIBUV": "0"})  # Debian's PyTorch has none
     rank_zero_only.rank = rank  # Lightning reads it when it is imported, which the process here was forked with
@@ -58,7 +60,7 @@ def fit(rank: int, trial: TrialEnvironment, run: Run) -> int:
 def line(lightning: Any, run: Run) -> Any:
     """Return a module with one weight w, at first 0, and the loss (w - 3)²."""
 
-    class Line(lightning.LightningModule):  # type: ignore[misc, name-defined]
+    class Line(lightning.LightningModule):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.weight = torch.nn.Parameter(torch.zeros(1))

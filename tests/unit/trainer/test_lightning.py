@@ -1,23 +1,25 @@
 """The callback for PyTorch Lightning: its trials end, resume and report as those of our own loop do."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.unit.trainer.needs_lightning import torch
 from tests.unit.trainer.forked import in_a_process, in_two_processes
 from tests.unit.trainer.lightning_runs import BATCHES, VALIDATED, Run, fit
+from tests.unit.trainer.needs_lightning import torch
 from tests.unit.trainer.processes import a_trial, record_of
 from tuning_contract.environment import INSTABILITY_PROBES, TrialEnvironment
 from tuning_contract.exit_codes import ExitCode
 from tuning_contract.record import FinalRecord, RecordStatus
 
+DIGITS = 1e-3
+"""Of what a record keeps of a number, at least."""
 
-def attempt(trial: TrialEnvironment, run: Run = Run()) -> tuple[int, FinalRecord]:
+
+def attempt(trial: TrialEnvironment, run: Run | None = None) -> tuple[int, FinalRecord]:
     """Train; return exit code and record."""
     Path(trial.termination_log).write_bytes(b"")
-    code: int = in_a_process(fit, trial, run)
+    code: int = in_a_process(fit, trial, run or Run())
     return code, record_of(trial)
 
 
@@ -39,11 +41,10 @@ class TestReports:
         norms = [2 * abs(weight - 3) for weight in w]
         assert (code, record.status) == (0, RecordStatus.COMPLETED)
         assert [point.step for point in record.curve.points] == VALIDATED
-        near = {"rel": 1e-3}  # the record has some digits only
-        assert record.curve.series("validation_loss") == pytest.approx([losses[step] for step in VALIDATED], **near)
+        assert record.curve.series("validation_loss") == pytest.approx([losses[step] for step in VALIDATED], rel=DIGITS)
         means = [sum(losses[step - 4 : step]) / 4 for step in VALIDATED]
-        assert record.curve.series("train_loss") == pytest.approx(means, **near)
-        assert record.curve.series("grad_norm") == pytest.approx([norms[step - 1] for step in VALIDATED], **near)
+        assert record.curve.series("train_loss") == pytest.approx(means, rel=DIGITS)
+        assert record.curve.series("grad_norm") == pytest.approx([norms[step - 1] for step in VALIDATED], rel=DIGITS)
         assert record.curve.series("learning_rate") == (0.1,) * 4
         assert record.curve.series("clipped_fraction") == (0.0,) * 4
         assert all(rate and rate > 0 for rate in record.curve.series("examples_per_second"))
@@ -56,8 +57,8 @@ class TestReports:
         _, record = attempt(a_trial(tmp_path), run)
         assert [point.step for point in record.curve.points] == [2, 4, 6, 8]
         # At first the norm is 6: the weight goes by 5.9 hundredths.
-        assert record.curve.series("train_loss")[0] == pytest.approx((9 + (3 - 0.059) ** 2) / 2, rel=1e-3)
-        assert record.curve.series("grad_norm")[0] == pytest.approx(2 * (3 - 0.059), rel=1e-3)
+        assert record.curve.series("train_loss")[0] == pytest.approx((9 + (3 - 0.059) ** 2) / 2, rel=DIGITS)
+        assert record.curve.series("grad_norm")[0] == pytest.approx(2 * (3 - 0.059), rel=DIGITS)
         assert record.curve.series("clipped_fraction") == (0.5, 0.0, 0.0, 0.0)
 
     def test_what_is_clipped_in_another_way_is_not_told_as_unclipped(self, tmp_path: Path) -> None:
@@ -68,7 +69,7 @@ class TestReports:
     def test_a_probe_has_the_loss_of_each_of_its_steps(self, tmp_path: Path) -> None:
         _, record = attempt(a_trial(tmp_path, purpose=INSTABILITY_PROBES[0]))
         expected = [(weight - 3) ** 2 for weight in weights(16)[:-1]]
-        assert record.diagnostics.dense_loss == pytest.approx(expected, rel=1e-3)
+        assert record.diagnostics.dense_loss == pytest.approx(expected, rel=DIGITS)
 
     def test_the_package_pytorch_lightning_does_as_well(self, tmp_path: Path) -> None:
         code, record = attempt(a_trial(tmp_path), Run(package="pytorch_lightning"))
