@@ -101,7 +101,8 @@ class TestEndings:
         assert (ended, record.status, record.reason) == (code, status, reason)
 
     def test_a_divergence_says_where_it_began(self, tmp_path: Path) -> None:
-        _, record = attempt(a_trial(tmp_path), Run(learning_rate=1e30))
+        _, record = attempt(a_trial(tmp_path, purpose=INSTABILITY_PROBES[0]), Run(learning_rate=1e30))
+        assert len(record.diagnostics.dense_loss) == 4
         assert "train_loss is nan at step 4; first at step 2" in record.message
 
     def test_a_crash_leaves_its_reason_and_no_result(self, tmp_path: Path) -> None:
