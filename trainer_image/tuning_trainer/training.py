@@ -1,7 +1,6 @@
 """The training loop: resume, then step, evaluate, report and save until the last step."""
 
 import math
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +17,7 @@ from tuning_contract.environment import (
     parameters_json,
 )
 from tuning_trainer.checkpoint import BEST, EVALUATED, LAST, CheckpointStore
-from tuning_trainer.endings import DivergenceError, InterruptionError, OutOfMemoryError
+from tuning_trainer.endings import DivergenceError, InterruptionError, OutOfMemoryError, is_lack_of_memory
 from tuning_trainer.metrics import require_metric
 from tuning_trainer.parallel import Processes, require_common_buffers, together
 from tuning_trainer.parameters import Parameters
@@ -151,17 +150,14 @@ def progress_line(step: int, max_steps: int, metrics: dict[str, float]) -> str:
 
 @contextmanager
 def running_out_of_memory_is_an_ending() -> Iterator[None]:
-    """Tell lack of memory, on GPU or host, from other errors.
+    """Tell lack of memory from other errors.
 
     Raises:
         OutOfMemoryError: in place of what NumPy, Python or PyTorch raise for it.
     """
     try:
         yield
-    except MemoryError as error:
-        raise OutOfMemoryError(str(error) or "out of memory") from error
-    except RuntimeError as error:
-        # torch.cuda.OutOfMemoryError is a RuntimeError; the CPU's allocator raises a plain one with only a text.
-        if re.search(r"out of memory|allocate memory", str(error), re.IGNORECASE):
-            raise OutOfMemoryError(str(error)) from error
+    except Exception as error:
+        if is_lack_of_memory(error):
+            raise OutOfMemoryError(str(error) or "out of memory") from error
         raise
