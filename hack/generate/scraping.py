@@ -24,7 +24,7 @@ from tuning_operator.api.names import (
 )
 
 SCRAPE_INTERVAL: Final = "15s"
-SAMPLE_LIMIT: Final = 5000
+SAMPLE_LIMIT: Final = 10000
 LABEL_LIMIT: Final = 64
 
 CHART_FILES: Final = Path("charts/tuning-operator/files/scraping")
@@ -85,13 +85,14 @@ NAMING: Final = (
 def _of_a_pack(label: str) -> tuple[Relabel, Relabel]:
     sources = (metrics.LABEL_PACK, f"exported_{label}")
     return (
-        Relabel(sources, label, ".+;(.+)"),
-        Relabel(sources, f"exported_{label}", ".+;.+", replacement=""),
+        Relabel(sources, label, "[0-9a-f]{32};(.+)"),
+        Relabel(sources, f"exported_{label}", "[0-9a-f]{32};.+", replacement=""),
     )
 
 
 SHARING: Final = (*_of_a_pack(metrics.LABEL_TRIAL), *_of_a_pack(metrics.LABEL_ATTEMPT))
-"""A pack's pod may say which of its trials a series is of; its study, and so its namespace, it may not."""
+"""A pack's pod may say which of its trials a series is of; its study, and so its namespace, it may not. A
+pod of one trial may not, but for an image that forges a pack's label: that one can speak for others of its study."""
 
 CHOOSING: Final = (
     Relabel(meta("label", LABEL_TRIAL), regex=".+", action="keep"),

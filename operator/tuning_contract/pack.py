@@ -21,8 +21,8 @@ from tuning_contract.environment import (
 )
 
 PACK_VARIABLE: Final = "TUNING_PACK"
-MAX_MEMBERS: Final = 32
-"""So many results fit, exact, into the 4096 bytes of one termination message."""
+MAX_MEMBERS: Final = 24
+"""So many results fit into the 4096 bytes of one termination message, whatever their numbers."""
 MAX_PACK_TEXT: Final = 100_000
 """In bytes: Linux takes at most 131,072 for one variable."""
 
@@ -64,6 +64,11 @@ MAY_DIFFER: Final = frozenset(
 )
 """The parameters in which the trials of a pack may differ: numbers of a step, and not its operations or shapes. In
 everything else they must be equal, so also in every parameter of which nothing is known here."""
+
+OF_THE_PROCESS: Final = frozenset(
+    {"peak_memory_bytes", "examples_per_second", "steps_per_second", "data_wait_fraction"}
+)
+"""The trainer's metrics that are measured of a whole process: they say nothing about one of its trials."""
 
 Shape = tuple[tuple[str, ParameterValue], ...]
 

@@ -29,6 +29,12 @@ from tuning_contract.record import (
 MAX_REASON: Final = 63
 MAX_MESSAGE: Final = 60
 DIGITS: Final = 9
+FRAME_BYTES: Final = 140
+"""Of the record without its results."""
+RESULT_BYTES: Final = 160
+"""Of a result without further metrics and curve, its numbers as long as nine digits and an exponent make them."""
+METRIC_BYTES: Final = 70
+"""Of a further metric beside its name, the first one's frame among them."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +136,16 @@ class MemberResult:
             reason[:MAX_REASON],
             message[:MAX_MESSAGE],
         )
+
+
+def most_members(metrics: Sequence[str]) -> int:
+    """Return how many trials a pack may have so that all of their results fit, with these further metrics.
+
+    >>> most_members(()), most_members(("latency",))
+    (24, 16)
+    """
+    each = RESULT_BYTES + sum(len(name) + METRIC_BYTES for name in metrics)
+    return max(1, min(MAX_MEMBERS, (MAX_RECORD_BYTES - FRAME_BYTES) // each))
 
 
 @dataclass(frozen=True)

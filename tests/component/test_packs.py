@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -56,17 +57,16 @@ def test_trials_that_differ_in_numbers_share_a_process() -> None:
 def test_trials_of_different_shapes_do_not() -> None:
     world = a_world(hyperparameters=[a_choice("batch_size", values=["16", "32"], valueType="Integer"), RATE]).run()
     shapes = [
-        {json.loads(world.trials[name].spec.parameters)["batch_size"] for name, _ in job.members}
+        {json.loads(world.trials[name].spec.parameters)["batch_size"] for name, *_ in job.members}
         for job in world.jobs.values()
         if job.members
     ]
-    assert shapes
-    assert all(len(shape) == 1 for shape in shapes)
-    assert max(world.pack_sizes) == 2
+    assert shapes == [{16}, {32}]
+    assert world.pack_sizes == [4, 4]
 
 
 def test_no_more_share_one_than_run_at_a_time() -> None:
-    world = a_world(most=32, budget={**BUDGET, "parallelTrials": 3}).run()
+    world = a_world(most=24, budget={**BUDGET, "parallelTrials": 3}).run()
     assert max(world.pack_sizes) == 3
     assert world.most_training == 3
 
@@ -142,7 +142,7 @@ def test_retrains_are_packed_apart_from_the_search() -> None:
     world.analyse = asks_for
     world.run()
     retrains = {t.name for t in world.trials.values() if t.spec.purpose is TrialPurpose.RETRAIN}
-    packs = [{name for name, _ in job.members} for job in world.jobs.values() if job.members]
+    packs = [{name for name, *_ in job.members} for job in world.jobs.values() if job.members]
     assert retrains in packs
     assert reason(world, "QuestionAnswered") == "Expand"
 
@@ -186,3 +186,84 @@ def test_a_killed_operator_explains_every_failure(script: Script, kills: list[tu
     counts = Counter(states(world))
     assert counts["Succeeded"] + counts["Infeasible"] == 8
     assert world.study.status.state == "Succeeded"
+
+
+# --- what keeps packs together ---------------------------------------------------------------------------------------
+
+
+def uneven(trials: int) -> Script:
+    """Pods that last between two and nine ticks."""
+    return {n: [Life(End.RESULT, 2 + n * 5 % 8)] for n in range(trials)}
+
+
+OPTIMIZERS = a_choice("optimizer", values=["adamw", "nesterov"])
+
+
+def test_packs_stay_whole_although_pods_end_at_different_times() -> None:
+    budget = {"maxTrials": 32, "parallelTrials": 8}
+    world = a_world(uneven(40), hyperparameters=[OPTIMIZERS, RATE], budget=budget).run()
+    assert world.pack_sizes == [4] * 8
+    assert world.most_training == 8
+
+
+def test_after_a_crash_packs_are_whole_again() -> None:
+    script = {**uneven(40), 1: [Life(End.CRASHED)]}
+    world = a_world(script, budget={"maxTrials": 24, "parallelTrials": 8, "maxFailedTrials": 9}).run()
+    assert Counter(world.pack_sizes) == {4: 6, 1: 4}
+
+
+def test_what_ran_out_of_memory_once_is_not_tried_again_with_each_pack() -> None:
+    script = {n: [Life(End.OOM_KILLED)] for n in range(8)}
+    world = a_world(script, most=8, budget={"maxTrials": 24, "parallelTrials": 8}).run()
+    assert world.pack_sizes == [8, 4, 4, 4, 4, 4, 4]
+
+
+def test_what_runs_at_a_time_is_divided_evenly() -> None:
+    world = a_world(uneven(40), most=8, budget={"maxTrials": 24, "parallelTrials": 12}).run()
+    assert world.pack_sizes == [6] * 4
+
+
+@pytest.mark.parametrize("end", [End.DELETED, End.SIGTERM, End.VANISHED])
+def test_those_who_are_lost_together_go_on_together_from_their_checkpoints(end: End) -> None:
+    calm = {n: [Life(End.RESULT, 9 + n)] for n in range(20)}
+    world = a_world({**calm, 2: [Life(end, 4)], 5: [Life(end, 7)]}, budget={"maxTrials": 12, "parallelTrials": 12})
+    world.scraped = True
+    world.run()
+    assert world.mixed == 0
+    assert Counter(states(world)) == {"Succeeded": 12}
+
+
+@STUDIES
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 5)), max_size=6), KILLS)
+def test_suspending_and_killing_mixes_no_checkpoints_and_changes_no_result(
+    switches: list[tuple[bool, int]], kills: list[tuple[int, int, int]]
+) -> None:
+    budget = {"maxTrials": 12, "parallelTrials": 8, "maxFailedTrials": 99}
+    world = a_world(uneven(20), budget=budget)
+    world.scraped = True
+    for suspend, ticks in switches:
+        world.change_spec(suspend=suspend)
+        world.run_ticks(ticks)
+    world.change_spec(suspend=False)
+    run_with_kills(world, kills)
+    assert world.mixed == 0
+    assert Counter(states(world)) == {"Succeeded": 12}
+
+
+def test_a_trial_that_is_drawn_again_never_takes_over_the_result_of_the_one_that_had_its_name() -> None:
+    world = a_world({n: [Life(End.RESULT, 6)] for n in range(4)}, budget={**BUDGET, "maxTrials": 4})
+    world.run_ticks(3)
+    victim = next(name for name, trial in world.trials.items() if trial.spec.index == 0)
+    del world.trials[victim]
+    world.settle()
+    world.trials[victim] = replace(world.trials[victim], uid="another")
+    world.run()
+    assert world.trials[victim].status.packed_in is None
+    assert sorted(world.pack_sizes) == [1, 4]
+    assert Counter(states(world)) == {"Succeeded": 4}
+
+
+def test_a_result_for_which_the_record_had_no_room_is_had_by_a_pod_of_its_own() -> None:
+    world = a_world({1: [Life(End.SILENT)]}, budget={**BUDGET, "maxTrials": 4}).run()
+    assert world.pack_sizes == [4, 1, 1, 1, 1]
+    assert Counter(states(world)) == {"Succeeded": 4}

@@ -118,6 +118,8 @@ class World:
     most_training: int = 0
     pack_sizes: list[int] = field(default_factory=list)
     """Of each Job, how many trials it trains."""
+    mixed: int = 0
+    """How often trials whose checkpoints are of different steps were put into one pack: they start anew."""
     tick: int = 0
     _ages: dict[str, int] = field(default_factory=dict)
     _lives: dict[str, dict[str, Life]] = field(default_factory=dict)
@@ -153,7 +155,7 @@ class World:
 
     def _curves(self) -> dict[str, tuple[Sample, ...]]:
         running = [pod for pod in self.pods.values() if pod.running and self._ages[pod.uid] > 0]
-        return {t: samples(*self._values(t, pod), attempt=a) for pod in running for t, a in members_of(pod)}
+        return {t: samples(*self._values(t, pod), attempt=a) for pod in running for t, a, _ in members_of(pod)}
 
     def look(self) -> Decision:
         """Decide, twice: nothing but the snapshot may matter."""
@@ -218,12 +220,12 @@ class World:
             writes.append(lambda d=d: self._delete(d.job))  # type: ignore[misc]
         creations: list[list[Callable[[], None]]] = []
         for j in decision.new_jobs:
-            members = [(trial.name, trial.status.attempt) for trial in j.trials]
+            members = [Member(trial.name, trial.status.attempt, trial.uid) for trial in j.trials]
             creations.append([lambda m=members: self._create_job(m)])  # type: ignore[misc]
         for t in decision.new_trials:
             steps: list[Callable[[], None]] = [lambda t=t: self._create_trial(t.name, t.spec)]  # type: ignore[misc]
             if t.starts:
-                steps.append(lambda t=t: self._create_job([(t.name, 0)]))  # type: ignore[misc]
+                steps.append(lambda t=t: self._create_job([Member(t.name, 0)]))  # type: ignore[misc]
             creations.append(steps)
         if order is not None:
             # As with asyncio.gather: the first alone, the others in any order.
@@ -263,8 +265,8 @@ class World:
         self.trials[name] = TrialView(name, f"uid-{name}", "1", self.now, False, read, TuningTrialStatus())
 
     def _create_job(self, trials: Sequence[Member]) -> None:
-        trial, attempt = trials[0]
-        name = names.job_name(trial, attempt)
+        trial, attempt, _ = trials[0]
+        name = names.pack_name(trial, repr(trials)) if len(trials) > 1 else names.job_name(trial, attempt)
         assert name not in self.jobs, "a name is used once"
         members = tuple(trials) if len(trials) > 1 else ()
         self.jobs[name] = JobView(name, name, trial, attempt, self.now, members=members)
@@ -323,8 +325,10 @@ class World:
         pod = PodView(
             name, name, job.uid, job.trial, job.attempt, self.now, members=job.members, pack_hash=f"hash of {job.name}"
         )
-        self._lives[name] = {trial: self._next_life(trial) for trial, _ in members_of(pod)}
-        self._ages[name] = min(self._checkpoints.get(trial, 0) for trial, _ in members_of(pod))
+        self._lives[name] = {member.trial: self._next_life(member.trial) for member in members_of(pod)}
+        steps = {self._checkpoints.get(member.trial, 0) for member in members_of(pod)}
+        self.mixed += len(steps) > 1
+        self._ages[name] = min(steps) if len(steps) == 1 else 0
         self.pods[name] = pod
 
     def _next_life(self, trial: str) -> Life:
@@ -380,14 +384,14 @@ class World:
                 self._end(pod, 143, RecordStatus.INTERRUPTED)
             case End.UNRECORDED:
                 self._end(pod, 0, None)
-                for trial, attempt in members_of(pod):
+                for trial, attempt, _ in members_of(pod):
                     self.curves[trial] = list(samples(*self._values(trial, pod), attempt=attempt))
             case End.SILENT:
                 self._end(pod, 0, None)
 
     def _end(self, pod: PodView, code: int, status: RecordStatus | None, **changes: object) -> None:
         if self.scraped:
-            self._checkpoints |= {trial: self._ages[pod.uid] for trial, _ in members_of(pod)}
+            self._checkpoints |= {member.trial: self._ages[pod.uid] for member in members_of(pod)}
         message = "" if status is None else self._message(pod, status)
         ended: dict[str, object] = {
             "phase": "Failed" if code else "Succeeded",
@@ -408,7 +412,7 @@ class World:
                 status=RecordStatus.INFEASIBLE if pod.members and trial in diverged else status,
                 attempt=attempt,
             )
-            for trial, attempt in members_of(pod)
+            for trial, attempt, _ in members_of(pod)
             if self._values(trial, pod)
         ]
         if not pod.members or not records:
@@ -434,7 +438,7 @@ class World:
 
     def _assert_alone(self) -> None:
         """Two pods of one trial never live at once: they would share a GPU and a checkpoint."""
-        alive = [trial for pod in self.pods.values() if not pod.over for trial, _ in members_of(pod)]
+        alive = [member.trial for pod in self.pods.values() if not pod.over for member in members_of(pod)]
         assert len(alive) == len(set(alive)), f"two pods of one trial: {alive}"
         self.most_training = max(self.most_training, len(alive))
 
@@ -481,4 +485,4 @@ def is_empty(decision: Decision) -> bool:
 
 def members_of(pod: PodView) -> tuple[Member, ...]:
     """Return the trials that a pod trains: one, or those of a pack."""
-    return pod.members or ((pod.trial, pod.attempt),)
+    return pod.members or (Member(pod.trial, pod.attempt),)

@@ -28,7 +28,7 @@ ANNOTATION_REASONS: Final = f"{GROUP}/reasons"
 ANNOTATION_ROUND: Final = f"{GROUP}/round"
 """On such a study: which one of its chain it is; the first has none and is 1."""
 ANNOTATION_MEMBERS: Final = f"{GROUP}/members"
-"""On the Job and the pod of several trials: which they are, as JSON [[trial, attempt], …], as in TUNING_PACK."""
+"""On the Job and the pod of several trials: as JSON [[trial, attempt, the trial's uid], …], as in TUNING_PACK."""
 ANNOTATION_CONTAINER: Final = f"{GROUP}/container"
 """On a trial's pod: which of its containers trains."""
 ANNOTATION_METRICS_PATH: Final = f"{GROUP}/metrics-path"
@@ -95,6 +95,19 @@ def round_of(annotations: Mapping[str, str]) -> int:
     """
     text = annotations.get(ANNOTATION_ROUND, "")
     return max(int(text), 1) if text.isascii() and text.isdigit() and len(text) < 10 else 1
+
+
+def pack_name(first: str, members: str) -> str:
+    """Return the name of the Job of several trials, at most 63 characters.
+
+    Args:
+        first: the first trial's name.
+        members: which they are; another text makes another name, so that trials drawn again meet no older Job.
+
+    >>> pack_name("digits-4d482d94-7", '[["digits-4d482d94-7",0,"6f1c"]]')
+    'digits-4d482d94-7-pack-2d05fe2a'
+    """
+    return _with_prefix(first, f"-pack-{uid_hash(members)}", MAX_NAME)
 
 
 def _with_prefix(study: str, suffix: str, limit: int) -> str:

@@ -241,6 +241,12 @@ class TuningTrialStatus(Model):
     pack_size: int | None = Field(
         None, description="How many trials that Job's process trains together; absent: this one alone.", ge=2
     )
+    packed_in: str | None = Field(
+        None,
+        description="The Job of the pack that the trial is in, or was in at its last attempt: those who were together "
+        "go on together, since their checkpoints are of one step.",
+        max_length=63,
+    )
     max_packed: int | None = Field(
         None,
         description="At most so many trials may share the process of the next attempt, since a larger pack ran out of "

@@ -33,7 +33,7 @@ def study_view(raw: Raw) -> StudyView:
         deleting="deletionTimestamp" in meta,
         spec=TuningStudySpec.model_validate(raw["spec"]),
         status=TuningStudyStatus.model_validate(raw.get("status") or {}),
-        template_hash=_digest(raw["spec"]["trial"]),
+        template_hash=_digest({name: part for name, part in raw["spec"]["trial"].items() if name != "maxPacked"}),
         round=names.round_of(meta.get("annotations") or {}),
     )
 
@@ -134,10 +134,10 @@ def members_of(meta: Raw) -> tuple[Member, ...]:
     if names.LABEL_PACK not in meta["labels"]:
         return ()
     try:
-        members = [(trial, attempt) for trial, attempt in json.loads(meta["annotations"][names.ANNOTATION_MEMBERS])]
+        members = [Member(*member) for member in json.loads(meta["annotations"][names.ANNOTATION_MEMBERS])]
     except (LookupError, TypeError, ValueError):
         return ()
-    ours = all(isinstance(trial, str) and type(attempt) is int for trial, attempt in members)
+    ours = all(isinstance(m.trial, str) and type(m.attempt) is int and isinstance(m.uid, str) for m in members)
     return tuple(members) if ours else ()
 
 

@@ -39,16 +39,18 @@ def job(study: StudyView, trials: Sequence[TrialView], default_image: str) -> Ma
         names.LABEL_MANAGED_BY: names.MANAGED_BY,
     }
     annotations = {names.ANNOTATION_STUDY: study.name}
+    name = names.job_name(first.name, first.status.attempt)
     if len(trials) > 1:
         labels[names.LABEL_PACK] = pack_hash(_pack(study, trials, TERMINATION_LOG).text)
-        members = [[trial.name, trial.status.attempt] for trial in trials]
-        annotations[names.ANNOTATION_MEMBERS] = json.dumps(members, separators=(",", ":"))
+        members = json.dumps([[t.name, t.status.attempt, t.uid] for t in trials], separators=(",", ":"))
+        annotations[names.ANNOTATION_MEMBERS] = members
+        name = names.pack_name(first.name, members)
     owners = [owner_reference("TuningTrial", trial.name, trial.uid) for trial in trials]
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
-            "name": names.job_name(first.name, first.status.attempt),
+            "name": name,
             "namespace": study.namespace,
             "labels": labels,
             "annotations": annotations,
@@ -157,7 +159,8 @@ def _equip(container: dict[str, Any], study: StudyView, trials: Sequence[TrialVi
     ours = pack.to_env() if len(trials) > 1 else pack.members[0].to_env()
     # Ours come first, so that the template's own variables and arguments can refer to them as $(TUNING_…).
     own = [entry for entry in container.get("env", []) if entry.get("name") not in ours]
-    container["env"] = [{"name": key, "value": value} for key, value in ours.items()] + own
+    # Kubernetes would expand $(…) in a parameter's text too: a doubled sign is one.
+    container["env"] = [{"name": key, "value": value.replace("$", "$$")} for key, value in ours.items()] + own
     _declare_port(container, study.spec.metrics.port)
     checkpoint = study.spec.trial.checkpoint
     if checkpoint is not None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 from tuning_contract.environment import PARAMETER_PREFIX, parameter_variable
-from tuning_contract.pack import ONE_TRIALS_OWN
+from tuning_contract.pack import OF_THE_PROCESS, ONE_TRIALS_OWN
 from tuning_operator.api.hyperparameters import Hyperparameter, Role
 from tuning_operator.api.procedure import Lint
 from tuning_operator.api.search import Algorithm
@@ -161,9 +161,17 @@ def _check_container(spec: TuningStudySpec) -> None:
 
 
 def _check_packing(spec: TuningStudySpec) -> None:
-    """Trials that share a process have no variables of their own that a template could refer to."""
+    """Trials that share a process have no variables of their own that a template could refer to, and some metrics that
+    are of all of them."""
     if spec.trial.max_packed == 1:
         return
+    shared = sorted({spec.objective.metric, *spec.further_metrics} & OF_THE_PROCESS)
+    if shared:
+        raise Refused(
+            "ObjectiveInvalid",
+            f"spec.trial.maxPacked is {spec.trial.max_packed}, and {', '.join(shared)} is measured of a whole process: "
+            "remove maxPacked, or use another metric",
+        )
     container = next(c for c in spec.trial.template.spec["containers"] if spec.trial.container in (None, c.get("name")))
     text = json.dumps([container.get(field) for field in ("command", "args", "env")])
     used = sorted(set(re.findall(r"\$\((TUNING_[A-Z0-9_]+)\)", text)))

@@ -129,7 +129,7 @@ def _ended_badly(study: StudyView, trial: TrialView, job: JobView, pod: PodView)
     kind, reason, message = _verdict_of_member(job, pod, record) or _verdict_of_failure(job, pod, record)
     if record is not None and record.message:
         message = f"{message}: {record.message}"
-    elif code not in (None, 0) and pod.termination_message and record is None:
+    elif code not in (None, 0) and pod.termination_message and record is None and not pod.members:
         message = f"{message}: {pod.termination_message[-400:]}"
     return Ending(kind, reason, message, record, None, pod.finished, pod.uid)
 
@@ -218,7 +218,7 @@ def _record_of(study: StudyView, trial: TrialView, pod: PodView) -> tuple[FinalR
         return None, str(error)
     if record is None:
         return None, "its record is another pack's, or had no room for this trial"
-    attempt = dict(pod.members).get(trial.name, pod.attempt)
+    attempt = next((member.attempt for member in pod.members if member.trial == trial.name), pod.attempt)
     expected = (study.uid, trial.name, attempt, trial.spec.parameters_hash)
     if (record.study_uid, record.trial, record.attempt, record.parameters_hash) != expected:
         return None, "its record is another trial's, another attempt's, or was made with other parameters"
@@ -228,10 +228,10 @@ def _record_of(study: StudyView, trial: TrialView, pod: PodView) -> tuple[FinalR
 
 def _record_in_pack(study: StudyView, trial: TrialView, pod: PodView, pack: PackRecord) -> FinalRecord | None:
     """Return what a pack's record says of one trial; None: nothing."""
-    places = [place for place, (name, _) in enumerate(pod.members) if name == trial.name]
-    if pack.pack_hash != pod.pack_hash or not places or places[0] >= len(pack.results):
+    if pack.pack_hash != pod.pack_hash:
         return None
-    _, attempt = pod.members[places[0]]
-    result = pack.results[places[0]]
-    metric = study.spec.objective.metric
-    return result.record(pack.study_uid, trial.name, attempt, trial.spec.parameters_hash, metric)
+    for member, result in zip(pod.members, pack.results, strict=False):
+        if member.trial == trial.name and member.uid in ("", trial.uid):
+            metric = study.spec.objective.metric
+            return result.record(pack.study_uid, trial.name, member.attempt, trial.spec.parameters_hash, metric)
+    return None

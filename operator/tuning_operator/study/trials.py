@@ -31,6 +31,7 @@ MAX_RESULTS_LOST = 1
 """A trial whose result could not be read runs again this often."""
 FIRST_BACKOFF = timedelta(seconds=1)
 LONGEST_BACKOFF = timedelta(minutes=5)
+NO_JOB: dict[str, Any] = {"job": None, "pack_size": None, "progress": None}
 RESUMED: dict[str, Any] = {"state": TrialState.PENDING, "reason": "Resumed", "message": "The study goes on."}
 
 
@@ -65,9 +66,9 @@ def is_settled(snapshot: Snapshot, trial: TrialView) -> bool:
     """Whether nothing is left to do for the trial, so that there is no need to look at it."""
     if not trial.status.state.is_finished:
         return False
-    jobs = snapshot.jobs.get(trial.name, ())
+    jobs = snapshot.jobs_of(trial)
     # The last trial of a pack to come to its end releases the Job of all.
-    return all(job.deleting or snapshot.still_trains_others(job) or (job.has_ttl and job.finished) for job in jobs)
+    return all(job.deleting or (job.has_ttl and job.finished) or snapshot.still_trains_others(job) for job in jobs)
 
 
 def advance(snapshot: Snapshot, trial: TrialView, halt: Halt | None) -> TrialStep:
@@ -94,7 +95,7 @@ def _tidy(snapshot: Snapshot, trial: TrialView) -> TrialStep:
     A Job that still runs is deleted: the operator was killed before it came to that, or saw the Job too late, or its
     pod has other containers that do not end. One whose container ended well completes by itself in a moment.
     """
-    for job in snapshot.jobs.get(trial.name, ()):
+    for job in snapshot.jobs_of(trial):
         if job.deleting or snapshot.still_trains_others(job):
             continue
         well = [pod for pod in snapshot.pods_of(job) if pod.exit_code == 0]
@@ -128,7 +129,7 @@ def _without_job(snapshot: Snapshot, trial: TrialView, halt: Halt | None) -> Tri
 def _younger_twin(snapshot: Snapshot, trial: TrialView) -> JobView | None:
     """Return a second Job of the same attempt: two operators, for the moment in which they overlap, may pack alike
     trials differently. Of an attempt alone there is none: its Job has but one name."""
-    attempts = [job for job in snapshot.jobs.get(trial.name, ()) if job.attempt == trial.status.attempt]
+    attempts = [job for job in snapshot.jobs_of(trial) if job.attempt == trial.status.attempt]
     return next((job for job in attempts[1:] if not job.deleting), None)
 
 
@@ -136,7 +137,8 @@ def _predecessor_lives(snapshot: Snapshot, trial: TrialView) -> bool:
     """Two pods must never share a GPU or a checkpoint: an earlier attempt has to be through first."""
     if snapshot.trials_with_living_pods.get(trial.name, trial.status.attempt) < trial.status.attempt:
         return True
-    earlier = [job for job in snapshot.jobs.get(trial.name, ()) if job.attempt < trial.status.attempt]
+    jobs = snapshot.jobs.get(trial.name, ())
+    earlier = [job for job in jobs if job.attempt < trial.status.attempt or not job.is_of(trial)]
     return any(not job.finished or any(not pod.over for pod in snapshot.pods_of(job)) for job in earlier)
 
 
@@ -144,7 +146,7 @@ def _attempt_over(
     snapshot: Snapshot, trial: TrialView, halt: Halt | None, ending: Ending, job: JobView | None = None
 ) -> TrialStep:
     """The attempt ended without a verdict: because we stopped it, or because it was lost."""
-    next_attempt: dict[str, Any] = {"attempt": trial.status.attempt + 1, "job": None, "progress": None}
+    next_attempt: dict[str, Any] = {"attempt": trial.status.attempt + 1, **NO_JOB}
     if halt is not None:
         return _halted(snapshot, trial, halt, **next_attempt)
     if trial.status.state.is_held:
@@ -224,7 +226,7 @@ def _observed(
     before = trial.status
     running = next((pod for pod in reversed(pods) if pod.running), None)
     lost = [] if ending else [pod.uid for pod in pods if pod.lost and pod.uid not in before.lost_pods]
-    changes: dict[str, Any] = {"job": job.name, "pack_size": _pack_size(job), "retry_after": None}
+    changes: dict[str, Any] = {"job": job.name, **_company(job), "retry_after": None}
     if lost:
         changes["lost_pods"] = [*before.lost_pods, *lost]
         changes["infrastructure_retries"] = before.infrastructure_retries + len(lost)
@@ -286,9 +288,10 @@ def _recorded(snapshot: Snapshot, trial: TrialView, ending: Ending) -> TrialResu
 
 def _split(snapshot: Snapshot, trial: TrialView, job: JobView, ending: Ending, halt: Halt | None) -> TrialStep:
     """Run the trial again, free of charge, with fewer beside it; alone where the pack did not end for its memory."""
-    if halt is not None:
-        return _attempt_over(snapshot, trial, halt, ending, job)
     most = job.size // 2 if ending.reason == OUT_OF_MEMORY else 1
+    if halt is not None:
+        smaller = replace(trial, status=trial.status.model_copy(update={"max_packed": most}))
+        return _attempt_over(snapshot, smaller, halt, ending, job)
     company = "alone" if most == 1 else f"in a pack of at most {most}"
     status = _with(
         snapshot,
@@ -297,16 +300,16 @@ def _split(snapshot: Snapshot, trial: TrialView, job: JobView, ending: Ending, h
         reason="PackSplit",
         message=cut(f"{ending.message}; it runs again, {company}."),
         attempt=trial.status.attempt + 1,
-        job=None,
-        progress=None,
         max_packed=most,
+        **NO_JOB,
     )
     event = Event("PackSplit", f"{ending.reason}: {ending.message}; it runs again, {company}", trial=trial.name)
     return TrialStep(status, events=(event,), look_again_after=timedelta(0))
 
 
-def _pack_size(job: JobView) -> int | None:
-    return job.size if job.size > 1 else None
+def _company(job: JobView) -> dict[str, Any]:
+    """Return what a trial's status says of those that share its process."""
+    return {"pack_size": job.size, "packed_in": job.name} if job.size > 1 else {"pack_size": None, "packed_in": None}
 
 
 def _with_result(snapshot: Snapshot, trial: TrialView, job: JobView, ending: Ending, result: TrialResult) -> TrialStep:
@@ -345,7 +348,7 @@ def _finished(
         reason=ending.reason,
         message=cut(ending.message),
         job=job.name,
-        pack_size=_pack_size(job),
+        **_company(job),
         result=result,
         progress=None,
         # One that the rule was about to stop, and that was faster.
@@ -382,8 +385,7 @@ def _lost(snapshot: Snapshot, trial: TrialView, ending: Ending, job: JobView | N
         reason=ending.reason,
         message=f"{ending.message}; it starts again.",
         attempt=before.attempt + 1,
-        job=None,
-        progress=None,
+        **NO_JOB,
         retry_after=snapshot.now + wait,
     )
     event = Event("TrialLost", f"{ending.message}; attempt {before.attempt + 1} follows", trial=trial.name)
@@ -458,8 +460,9 @@ def _result_lost(snapshot: Snapshot, trial: TrialView, job: JobView, ending: End
         reason="ResultLost",
         message=f"{message}; it runs once more.",
         attempt=trial.status.attempt + 1,
-        job=None,
-        progress=None,
+        **NO_JOB,
+        # In a pack its record may have had no room for it.
+        max_packed=1 if job.size > 1 else trial.status.max_packed,
         results_lost=lost,
     )
     return TrialStep(status, start=True, events=(Event("ResultLost", message, True, trial.name),))

@@ -175,16 +175,20 @@ def test_moments_are_utc(text: str) -> None:
 @pytest.mark.parametrize(
     ("labels", "annotations", "members"),
     [
-        ({names.LABEL_PACK: "3f2a"}, {names.ANNOTATION_MEMBERS: '[["a",0],["b",2]]'}, (("a", 0), ("b", 2))),
-        ({}, {names.ANNOTATION_MEMBERS: '[["a",0],["b",2]]'}, ()),
+        (
+            {names.LABEL_PACK: "3f2a"},
+            {names.ANNOTATION_MEMBERS: '[["a",0,"u"],["b",2,"v"]]'},
+            (("a", 0, "u"), ("b", 2, "v")),
+        ),
+        ({}, {names.ANNOTATION_MEMBERS: '[["a",0,"u"],["b",2,"v"]]'}, ()),
         ({names.LABEL_PACK: "3f2a"}, {}, ()),
         ({names.LABEL_PACK: "3f2a"}, {names.ANNOTATION_MEMBERS: "["}, ()),
         ({names.LABEL_PACK: "3f2a"}, {names.ANNOTATION_MEMBERS: "[3]"}, ()),
-        ({names.LABEL_PACK: "3f2a"}, {names.ANNOTATION_MEMBERS: '[["a",true]]'}, ()),
+        ({names.LABEL_PACK: "3f2a"}, {names.ANNOTATION_MEMBERS: '[["a",true,"u"]]'}, ()),
     ],
 )
 def test_the_trials_of_a_pack(
-    labels: dict[str, str], annotations: dict[str, str], members: tuple[tuple[str, int], ...]
+    labels: dict[str, str], annotations: dict[str, str], members: tuple[tuple[str, int, str], ...]
 ) -> None:
     assert members_of({"labels": labels, "annotations": annotations}) == members
 
@@ -192,11 +196,11 @@ def test_the_trials_of_a_pack(
 def test_each_trial_of_a_pack_sees_its_own_attempt() -> None:
     meta = {
         "labels": {**LABELS, names.LABEL_PACK: "3f2a"},
-        "annotations": {names.ANNOTATION_MEMBERS: '[["a",0],["b",2]]'},
+        "annotations": {names.ANNOTATION_MEMBERS: '[["a",0,"u"],["b",2,"v"]]'},
     }
     job = job_view(merged(a_job([]), {"metadata": meta}))
-    assert [(seen.trial, seen.attempt, seen.uid, seen.size) for seen in job.as_each_sees_it()] == [
-        ("a", 0, job.uid, 2),
-        ("b", 2, job.uid, 2),
+    assert [(seen.trial, seen.attempt, seen.trial_uid, seen.uid, seen.size) for seen in job.as_each_sees_it()] == [
+        ("a", 0, "u", job.uid, 2),
+        ("b", 2, "v", job.uid, 2),
     ]
     assert job_view(a_job([])).as_each_sees_it() == (job_view(a_job([])),)

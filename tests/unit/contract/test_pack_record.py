@@ -1,6 +1,7 @@
 """The record of a pack says what is written into it, in 4096 bytes, and nothing malformed is believed."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from tuning_contract.curve import Curve, MetricValues, Point
 from tuning_contract.environment import ContractError
 from tuning_contract.pack import MAX_MEMBERS
-from tuning_contract.pack_record import MemberResult, PackRecord
+from tuning_contract.pack_record import MemberResult, PackRecord, most_members
 from tuning_contract.record import MAX_RECORD_BYTES, FinalRecord, RecordStatus, with_checksum
 
 LOSS = 0.06895287334918976
@@ -112,3 +113,16 @@ def test_a_record_that_was_cut_off_is_refused() -> None:
         PackRecord.decode(PackRecord("uid", "hash", (result(),)).encode()[:-9])
     with pytest.raises(ContractError, match="at most 4096"):
         PackRecord.decode(b" " * 5000)
+
+
+LONGEST = -1.23456789e-100
+WIDE = MemberResult(RecordStatus.INTERRUPTED, Point(10**9, LONGEST), Point(10**9, LONGEST), LONGEST, resumed_from=10**9)
+
+
+@pytest.mark.parametrize("names", [(), ("latency",), ("a" * 63,), tuple(f"metric_number_{n}" for n in range(6))])
+def test_as_many_results_as_a_pack_may_have_fit_whatever_their_numbers(names: tuple[str, ...]) -> None:
+    wide = replace(WIDE, metrics=dict.fromkeys(names, MetricValues(LONGEST, LONGEST, LONGEST)))
+    count = most_members(names)
+    read = PackRecord.decode(PackRecord("u" * 36, "f" * 32, (wide,) * count).encode())
+    assert len(read.results) == count
+    assert read.left_out == 0

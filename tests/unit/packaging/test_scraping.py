@@ -7,6 +7,7 @@ import pytest
 
 from hack.generate.scraping import trial_job
 from tuning_contract import metrics
+from tuning_contract.pack import pack_hash
 
 POD = {
     "__address__": "10.0.0.7:8000",
@@ -20,6 +21,8 @@ POD = {
     "__meta_kubernetes_pod_label_tuning_operator_dev_trial": "digits-4d482d94-7",
     "__meta_kubernetes_pod_label_tuning_operator_dev_attempt": "1",
 }
+
+PACK = pack_hash("[]")
 
 
 def relabelled(target: dict[str, str], of: str = "relabel_configs") -> dict[str, str] | None:
@@ -70,12 +73,12 @@ def test_what_is_no_running_trial_is_left_alone(difference: dict[str, Any]) -> N
 
 
 def test_a_pod_of_several_trials_says_which_one_a_series_is_of() -> None:
-    scraped = {"trial": "digits-7", "attempt": "0", "pack": "3f2a", "exported_trial": "digits-9", "study_uid": "6f1c"}
+    scraped = {"trial": "digits-7", "attempt": "0", "pack": PACK, "exported_trial": "digits-9", "study_uid": "6f1c"}
     series = relabelled({**scraped, "exported_attempt": "2", "exported_study_uid": "other"}, "metric_relabel_configs")
     assert series == {
         "trial": "digits-9",
         "attempt": "2",
-        "pack": "3f2a",
+        "pack": PACK,
         "study_uid": "6f1c",
         "exported_study_uid": "other",
     }
@@ -83,9 +86,10 @@ def test_a_pod_of_several_trials_says_which_one_a_series_is_of() -> None:
 
 def test_a_pod_of_one_trial_cannot_pose_as_another() -> None:
     scraped = {"trial": "digits-7", "attempt": "0", "exported_trial": "digits-9", "exported_attempt": "2"}
-    assert relabelled(scraped, "metric_relabel_configs") == scraped
+    for its_own in ({}, {"pack": "blue"}):
+        assert relabelled({**scraped, **its_own}, "metric_relabel_configs") == {**scraped, **its_own}
 
 
 def test_what_a_pack_says_of_none_of_its_trials_is_the_first_ones() -> None:
-    scraped = {"trial": "digits-7", "attempt": "0", "pack": "3f2a"}
+    scraped = {"trial": "digits-7", "attempt": "0", "pack": PACK}
     assert relabelled(scraped, "metric_relabel_configs") == scraped

@@ -324,13 +324,15 @@ def test_a_pack_is_one_job_that_names_its_trials_and_belongs_to_them() -> None:
     for metadata in (rendered["metadata"], template["metadata"]):
         assert metadata["labels"][names.LABEL_PACK] == pack_hash(env["TUNING_PACK"])
         assert metadata["labels"][names.LABEL_TRIAL] == trials[0].name
-        assert members_of(metadata) == tuple((m.trial, m.attempt) for m in pack.members)
+        assert members_of(metadata) == tuple((t.name, t.status.attempt, t.uid) for t in trials)
     owners = rendered["metadata"]["ownerReferences"]
     assert [(owner["name"], owner["controller"]) for owner in owners] == [
         (trials[0].name, True),
         (trials[1].name, False),
     ]
-    assert rendered["metadata"]["name"] == names.job_name(trials[0].name, 0)
+    assert rendered["metadata"]["name"].startswith(f"{trials[0].name}-pack-")
+    again = [replace(trial, uid=f"another-{n}") for n, trial in enumerate(trials)]
+    assert job(study, again, IMAGE)["metadata"]["name"] != rendered["metadata"]["name"]
 
 
 def test_no_template_can_say_what_a_pod_trains() -> None:
@@ -341,3 +343,13 @@ def test_no_template_can_say_what_a_pod_trains() -> None:
     assert rendered["labels"]["team"] == "a"
     assert members_of(rendered) == ()
     assert names.ANNOTATION_MEMBERS not in rendered["annotations"]
+
+
+def test_a_parameters_text_reaches_the_container_as_it_is() -> None:
+    trial = a_trial()
+    text = '{"name":"$(TUNING_STUDY) costs $5"}'
+    trial = replace(trial, spec=trial.spec.model_copy(update={"parameters": text}))
+    env = job(a_study(), [trial], IMAGE)["spec"]["template"]["spec"]["containers"][0]["env"]
+    (told,) = (each["value"] for each in env if each["name"] == "TUNING_PARAMETERS")
+    # Kubernetes takes a doubled sign for one, and expands nothing after it.
+    assert told == text.replace("$", "$$")

@@ -92,6 +92,11 @@ def packed(**container: Any) -> dict[str, Any]:
             "the template uses TUNING_PARAMETER_LEARNING_RATE, which only a trial with a process of its own has",
         ),
         (
+            {"trial": packed(), "objective": {"constraints": [{"metric": "peak_memory_bytes", "max": 1e9}]}},
+            "ObjectiveInvalid",
+            "peak_memory_bytes is measured of a whole process: remove maxPacked",
+        ),
+        (
             {"trial": packed(env=[{"name": "NAME", "value": "run-$(TUNING_TRIAL)"}])},
             "TemplateInvalid",
             "the template uses TUNING_TRIAL, which only",

@@ -9,7 +9,7 @@ from tests.support.views import UID, a_job, a_pod, a_record, a_study, a_trial, a
 from tuning_contract.pack_record import MemberResult, PackRecord
 from tuning_contract.record import FinalRecord, RecordStatus
 from tuning_operator.study.endings import Ending, EndingKind, ending_of
-from tuning_operator.study.snapshot import JobView, PodView
+from tuning_operator.study.snapshot import JobView, Member, PodView
 
 RESULT, INFEASIBLE, FAILED, LOST, UNRECORDED = (
     EndingKind.RESULT,
@@ -269,7 +269,7 @@ def test_a_pod_that_is_being_deleted_is_waited_for_to_its_end() -> None:
 # --- packs -----------------------------------------------------------------------------------------------------------
 
 OTHER = a_trial(1)
-PACK = a_job(TRIAL, members=((OTHER.name, 3), (TRIAL.name, 0)), failed=True, failure="backoff limit")
+PACK = a_job(TRIAL, members=(Member(OTHER.name, 3), Member(TRIAL.name, 0)), failed=True, failure="backoff limit")
 
 
 def a_pack_pod(*statuses: RecordStatus, **fields: Any) -> PodView:
@@ -314,7 +314,7 @@ def test_a_pack_without_a_record_is_read_from_prometheus() -> None:
     [
         a_pack_pod(COMPLETED, exit_code=0),
         a_pack_pod(COMPLETED, COMPLETED, exit_code=0, pack_hash="another"),
-        a_pack_pod(COMPLETED, COMPLETED, exit_code=0, members=((OTHER.name, 3),)),
+        a_pack_pod(COMPLETED, COMPLETED, exit_code=0, members=(Member(OTHER.name, 3),)),
     ],
     ids=["no room for it", "of another pack", "not a member"],
 )
@@ -328,3 +328,8 @@ def test_a_packs_record_states_each_trials_value_and_curve() -> None:
     assert ending.record is not None
     assert (ending.record.trial, ending.record.attempt) == (TRIAL.name, 0)
     assert [point.value for point in ending.record.curve.points] == [0.9, 0.5, 0.6]
+
+
+def test_a_pack_says_nothing_of_a_trial_that_has_the_name_of_one_of_its_trials() -> None:
+    members = (Member(OTHER.name, 3, OTHER.uid), Member(TRIAL.name, 0, "one that was deleted"))
+    assert verdict(PACK, a_pack_pod(COMPLETED, COMPLETED, exit_code=0, members=members)) == (UNRECORDED, "NoRecord")

@@ -285,6 +285,7 @@ def test_a_short_curve_gains_what_was_scraped_and_keeps_what_it_states() -> None
     assert [row.step for row in curve.rows] == [10, 15, 20, 30]
     assert curve.rows[0].values == (0.9, 0.25)
     assert curve.rows[-1].values == (0.6, None)
+    assert curve.rows[2].values == (0.5, 0.25), "the record knows the objective exactly"
 
 
 def test_without_samples_the_recorded_curve_stays() -> None:

@@ -27,7 +27,7 @@ from tuning_contract.pack_record import MemberResult, PackRecord
 from tuning_contract.record import FinalRecord, RecordStatus
 from tuning_operator.api.trial import TrialState
 from tuning_operator.study.results import written_points
-from tuning_operator.study.snapshot import JobView, MetricsView, PodView, TrialView
+from tuning_operator.study.snapshot import JobView, Member, MetricsView, PodView, TrialView
 from tuning_operator.study.trials import FAILURE_TTL, RESULT_TTL, Halt, TrialStep, advance, is_settled
 
 SUSPEND = Halt(TrialState.SUSPENDED, "StudySuspended", "spec.suspend is true.")
@@ -481,7 +481,7 @@ def test_without_a_record_the_scraped_metrics_decide(latency: float | None, stat
 # --- packs -----------------------------------------------------------------------------------------------------------
 
 NEIGHBOUR = a_trial(1)
-PACK = a_job(FRESH, members=((FRESH.name, 0), (NEIGHBOUR.name, 0)))
+PACK = a_job(FRESH, members=(Member(FRESH.name, 0), Member(NEIGHBOUR.name, 0)))
 
 
 def as_seen(job: JobView) -> list[JobView]:
@@ -513,7 +513,7 @@ def test_a_trial_that_was_lost_too_often_fails_and_its_neighbours_go_on() -> Non
 
 
 def test_of_two_jobs_that_train_the_same_attempt_the_younger_is_deleted() -> None:
-    younger = replace(a_job(NEIGHBOUR), created=after(1), members=((NEIGHBOUR.name, 0), ("another", 0)))
+    younger = replace(a_job(NEIGHBOUR), created=after(1), members=(Member(NEIGHBOUR.name, 0), Member("another", 0)))
     jobs = [*as_seen(PACK), as_seen(younger)[0]]
     found = advance(a_snapshot(a_study(), [FRESH, NEIGHBOUR], jobs), NEIGHBOUR, None)
     assert found.deletion is not None
@@ -521,16 +521,16 @@ def test_of_two_jobs_that_train_the_same_attempt_the_younger_is_deleted() -> Non
     assert "already" in found.deletion.reason
 
 
-def test_a_pack_that_a_halt_ends_is_not_split() -> None:
+def test_a_pack_that_a_halt_ends_is_smaller_when_it_goes_on() -> None:
     failed = replace(PACK, failed=True)
     pod = a_pod(failed, members=PACK.members, exit_code=101)
     found = advance(a_snapshot(a_study(), [FRESH, NEIGHBOUR], as_seen(failed), [pod]), FRESH, STOP)
-    assert of(found.status, "state", "max_packed") == (TrialState.STOPPED, None)
+    assert of(found.status, "state", "max_packed") == (TrialState.STOPPED, 1)
 
 
 @pytest.mark.parametrize(("code", "most", "company"), [(101, 2, "in a pack of at most 2"), (1, 1, "alone")])
 def test_a_pack_that_fails_is_split_and_says_how(code: int, most: int, company: str) -> None:
-    members = (*((f"trial-{n}", 0) for n in range(3)), (FRESH.name, 0))
+    members = (*(Member(f"trial-{n}", 0) for n in range(3)), Member(FRESH.name, 0))
     job = replace(PACK, failed=True, members=members)
     pod = a_pod(job, members=members, exit_code=code)
     found = advance(a_snapshot(a_study(), [FRESH], [as_seen(job)[-1]], [pod]), FRESH, None)
