@@ -1,11 +1,11 @@
 """How many trials a minute one process trains, one after the other and k at a time."""
 
 import math
-import resource
 import statistics
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -78,7 +78,9 @@ def peak_memory() -> float:
     """Return the most memory so far, in bytes: of the GPU where there is one, else of the process."""
     if torch.cuda.is_available():
         return float(torch.cuda.max_memory_allocated())
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
+    # Not of getrusage, whose figure a process begins with that of the one which started it.
+    status = Path("/proc/self/status").read_text()
+    return float(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))) * 1024
 
 
 def median_loss(rate: Rate, trials: int) -> float:
