@@ -39,7 +39,7 @@ test-e2e: $(VENV)/.installed ## End-to-end tests on kind: real pods, a real Prom
 lint: $(VENV)/.installed ## Check style, types, layers, and that generated files are current
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy operator/tuning_contract operator/tuning_operator operator/tuning_cli trainer_image/tuning_trainer hack benchmarks tests
+	@$(BIN)/mypy operator/tuning_contract operator/tuning_operator operator/tuning_cli trainer_image/tuning_trainer hack benchmarks examples tests
 	@$(BIN)/lint-imports --no-cache > $(VENV)/lint-imports.log || (cat $(VENV)/lint-imports.log; exit 1)
 	@$(BIN)/python -m hack.generate --check
 
@@ -53,6 +53,8 @@ generate: $(VENV)/.installed ## Write the CRDs, roles, policies, dashboards and 
 lock: ## Renew the hash-locked requirements from requirements/*.in (needs uv)
 	cd requirements && for name in operator cli dev trainer; do \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $$name.in -o $$name.txt; done
+	cd examples/lightning && uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --excludes excludes.txt requirements.in -o requirements.txt
 
 cluster: $(VENV)/.installed ## Bring up the local cluster alone
 	@$(BIN)/python -m hack.cluster up

@@ -74,13 +74,22 @@ def up() -> Cluster:
         if not engines.available():
             run([Step("Install Podman: no container engine answers here", engines.install, 25)])
         engine = engines.find()
-        if kind_cluster.state(engine) is State.READY:
+        if _is_up(engine):
             _wait_for_system()
         else:
             _create(engine)
     cluster = Cluster(kind_kubeconfig(), local=True)
     say(f"The cluster is up: export KUBECONFIG={cluster.kubeconfig}")
     return cluster
+
+
+def _is_up(engine: Engine) -> bool:
+    if kind_cluster.state(engine) is not State.READY:
+        return False
+    if kind_cluster.answers():
+        return True
+    say("The cluster's container is there, but its API server does not answer: it is made anew")
+    return False
 
 
 def _create(engine: Engine) -> None:

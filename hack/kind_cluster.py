@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from enum import Enum
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from hack.paths import cluster_files, cluster_name, kind_kubeconfig
 from hack.tools import binaries
 
 READY_SECONDS = "180s"
+ANSWER_SECONDS = 30.0
+"""How long the API server of a running container may take until it answers: after a start, or on a busy machine."""
 MODULES = Path("/lib/modules")
 
 
@@ -37,6 +40,25 @@ def state(engine: Engine) -> State:
     mark = _finished_mark()
     finished = mark.read_text() if mark.exists() and kind_kubeconfig().exists() else None
     return decide_state(_container(engine), _container(engine, "--filter=status=running") is not None, finished)
+
+
+def answers(patience: float = ANSWER_SECONDS) -> bool:
+    """Whether the API server answers within `patience` seconds.
+
+    An engine without a daemon calls a container running whose processes are gone: a machine that was snapshotted, or
+    whose processes were all killed, leaves its files as they were.
+    """
+    began = time.monotonic()
+    while not _ready():
+        if time.monotonic() - began > patience:
+            return False
+        time.sleep(1)
+    return True
+
+
+def _ready() -> bool:
+    ask = ("get", "--raw=/readyz", "--request-timeout=5s")
+    return shell.succeeds(binaries.kubectl, "--kubeconfig", kind_kubeconfig(), *ask)
 
 
 def _container(engine: Engine, *filters: str) -> str | None:

@@ -12,6 +12,7 @@ from hack.paths import ROOT
 from hack.progress import Step, run, say
 
 DOCKERFILE = ROOT / "trainer_image" / "Dockerfile.test"
+EXAMPLES = {name: ROOT / "examples" / name / "Dockerfile" for name in ("lightning", "pytorch")}
 
 
 def main() -> int:
@@ -32,7 +33,13 @@ def main() -> int:
 
 def _build(engine: Engine) -> str:
     trainer = images.make(engine, "trainer")
-    return images.build_image(DOCKERFILE, ROOT, "trainer-test", engine=engine, arguments={"TRAINER_IMAGE": trainer})
+    base, of_trainer = images.BASES["trainer"], {"TRAINER_IMAGE": trainer}
+    examples = {
+        name: images.build_image(file, ROOT, f"example-{name}", engine=engine, base=base, arguments=of_trainer)
+        for name, file in EXAMPLES.items()
+    }
+    both = of_trainer | {"LIGHTNING_IMAGE": examples["lightning"]}
+    return images.build_image(DOCKERFILE, ROOT, "trainer-test", engine=engine, arguments=both)
 
 
 if __name__ == "__main__":

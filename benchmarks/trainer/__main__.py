@@ -18,6 +18,9 @@ def main() -> int:
     parser.add_argument("--repetitions", type=int, default=7, help="of each loop")
     parser.add_argument("--k", type=int, nargs="*", default=[1, 8, 32, 128], help="sizes of the populations")
     parser.add_argument("--one-by-one", type=int, default=8, help="trials that run one after the other")
+    parser.add_argument(
+        "--processes", type=int, nargs="*", default=[], help="also: so many processes side by side, each one by one"
+    )
     parser.add_argument("--json", type=Path, default=Path("build/benchmarks/trainer.json"))
     options = parser.parse_args()
     if options.device == "cpu":
@@ -30,6 +33,7 @@ def main() -> int:
     from benchmarks.trainer.clock import clock
     from benchmarks.trainer.loops import loop_times
     from benchmarks.trainer.populations import rates
+    from benchmarks.trainer.processes import side_by_side
     from tuning_trainer.run import device_name
 
     if options.device == "cuda" and not torch.cuda.is_available():
@@ -42,6 +46,9 @@ def main() -> int:
         times.append(loop_times(workload, options.steps, options.repetitions))
         _say(list(report.loop_lines(times))[-1])
         for rate in rates(workload, options.steps, options.k, options.one_by_one) if options.k else ():
+            measured.append(rate)
+            _say(list(report.rate_lines(measured))[-1])
+        for rate in side_by_side(workload, options.steps, options.processes, options.one_by_one):
             measured.append(rate)
             _say(list(report.rate_lines(measured))[-1])
         _write(options.json, report.as_json(device, clock().name, times, measured))

@@ -13,6 +13,7 @@ class Clock:
 
     name: str
     now: Callable[[], float]
+    is_wall: bool
 
 
 def _gpu_seconds() -> float:
@@ -23,5 +24,5 @@ def _gpu_seconds() -> float:
 def clock() -> Clock:
     """Return the clock of the device that the trainer uses here."""
     if torch.cuda.is_available():
-        return Clock("seconds", _gpu_seconds)
-    return Clock("CPU seconds of one thread", time.process_time)
+        return Clock("seconds", _gpu_seconds, is_wall=True)
+    return Clock("CPU seconds of one thread", time.process_time, is_wall=False)

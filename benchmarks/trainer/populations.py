@@ -1,11 +1,11 @@
 """How many trials a minute one process trains, one after the other and k at a time."""
 
 import math
-import resource
 import statistics
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -33,6 +33,8 @@ class Rate:
     """From the members to their last record: start-up, steps and evaluations; imports left out."""
     best_losses: list[float]
     peak_memory_bytes: float
+    processes: int = 1
+    """Side by side on the device."""
 
     @property
     def trials_a_minute(self) -> float:
@@ -66,8 +68,8 @@ def given(workload: str, steps: int, n: int) -> dict[str, ParameterValue]:
 
 def together(members: list[Member]) -> list[float]:
     """Train a population, each member with its reporter, and return their best validation losses."""
-    objective = Objective("validation_loss")
-    reporters, _ = reporters_of(objective, members, PackReport(objective, members), None)
+    environment = Objective("validation_loss").environment(members)
+    reporters, _ = reporters_of(environment, PackReport(environment))
     train(members, reporters, ("validation_loss",), threading.Event(), lambda _: None)
     return [r.best.value if r.best else math.nan for r in reporters.values()]
 
@@ -76,7 +78,9 @@ def peak_memory() -> float:
     """Return the most memory so far, in bytes: of the GPU where there is one, else of the process."""
     if torch.cuda.is_available():
         return float(torch.cuda.max_memory_allocated())
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
+    # Not of getrusage, whose figure a process begins with that of the one which started it.
+    status = Path("/proc/self/status").read_text()
+    return float(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))) * 1024
 
 
 def median_loss(rate: Rate, trials: int) -> float:

@@ -27,13 +27,19 @@ def rate_lines(rates: Sequence[Rate]) -> Iterable[str]:
     yield "| workload | k | trials a minute | times one by one | median loss of the same trials | peak memory, MB |"
     yield "| --- | --- | --- | --- | --- | --- |"
     for rate in rates:
-        alone = next(r for r in rates if r.workload == rate.workload and r.k == ONE_BY_ONE)
+        alone = next(r for r in rates if r.workload == rate.workload and r.k == ONE_BY_ONE and r.processes == 1)
         same = min(alone.trials, rate.trials)
         losses = f"{median_loss(rate, same):.5f} ({median_loss(alone, same):.5f} one by one)"
         yield (
-            f"| {rate.workload} | {rate.k or 'one by one'} | {rate.trials_a_minute:.1f} "
+            f"| {rate.workload} | {_how(rate)} | {rate.trials_a_minute:.1f} "
             f"| {rate.trials_a_minute / alone.trials_a_minute:.2f} | {losses} | {rate.peak_memory_bytes / 1e6:.0f} |"
         )
+
+
+def _how(rate: Rate) -> str:
+    if rate.processes > 1:
+        return f"one by one, {rate.processes} processes"
+    return str(rate.k) if rate.k != ONE_BY_ONE else "one by one"
 
 
 def as_json(device: str, clock: str, times: Sequence[LoopTimes], rates: Sequence[Rate]) -> dict[str, Any]:

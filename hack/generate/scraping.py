@@ -16,6 +16,7 @@ from tuning_contract import metrics
 from tuning_operator.api.names import (
     ANNOTATION_METRICS_PATH,
     LABEL_ATTEMPT,
+    LABEL_PACK,
     LABEL_STUDY,
     LABEL_STUDY_UID,
     LABEL_TRIAL,
@@ -23,7 +24,7 @@ from tuning_operator.api.names import (
 )
 
 SCRAPE_INTERVAL: Final = "15s"
-SAMPLE_LIMIT: Final = 5000
+SAMPLE_LIMIT: Final = 10000
 LABEL_LIMIT: Final = 64
 
 CHART_FILES: Final = Path("charts/tuning-operator/files/scraping")
@@ -34,10 +35,11 @@ SOURCE: Final = "hack/generate/scraping.py"
 class Relabel:
     """One step of relabelling; unset fields keep Prometheus's default."""
 
-    source: str
+    source: str | tuple[str, ...]
     target: str | None = None
     regex: str | None = None
     action: str | None = None
+    replacement: str | None = None
 
     def for_prometheus(self) -> dict[str, Any]:
         """Return it as prometheus.yaml spells it."""
@@ -48,7 +50,13 @@ class Relabel:
         return self._spelled("sourceLabels", "targetLabel")
 
     def _spelled(self, source: str, target: str) -> dict[str, Any]:
-        fields = {source: [self.source], "regex": self.regex, target: self.target, "action": self.action}
+        fields = {
+            source: [self.source] if isinstance(self.source, str) else [*self.source],
+            "regex": self.regex,
+            target: self.target,
+            "replacement": self.replacement,
+            "action": self.action,
+        }
         return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -69,8 +77,22 @@ NAMING: Final = (
     Relabel(meta("label", LABEL_STUDY_UID), metrics.LABEL_STUDY_UID),
     Relabel(meta("label", LABEL_TRIAL), metrics.LABEL_TRIAL),
     Relabel(meta("label", LABEL_ATTEMPT), metrics.LABEL_ATTEMPT),
+    Relabel(meta("label", LABEL_PACK), metrics.LABEL_PACK),
 )
 """Whose series these are. What the pod says under these names becomes `exported_…`: it cannot pose as another."""
+
+
+def _of_a_pack(label: str) -> tuple[Relabel, Relabel]:
+    sources = (metrics.LABEL_PACK, f"exported_{label}")
+    return (
+        Relabel(sources, label, "[0-9a-f]{32};(.+)"),
+        Relabel(sources, f"exported_{label}", "[0-9a-f]{32};.+", replacement=""),
+    )
+
+
+SHARING: Final = (*_of_a_pack(metrics.LABEL_TRIAL), *_of_a_pack(metrics.LABEL_ATTEMPT))
+"""A pack's pod may say which of its trials a series is of; its study, and so its namespace, it may not. A
+pod of one trial may not, but for an image that forges a pack's label: that one can speak for others of its study."""
 
 CHOOSING: Final = (
     Relabel(meta("label", LABEL_TRIAL), regex=".+", action="keep"),
@@ -91,6 +113,7 @@ def trial_job() -> dict[str, Any]:
         **LIMITS,
         "kubernetes_sd_configs": [{"role": "pod", "selectors": [{"role": "pod", "label": LABEL_TRIAL}]}],
         "relabel_configs": [step.for_prometheus() for step in (*CHOOSING, *NAMING)],
+        "metric_relabel_configs": [step.for_prometheus() for step in SHARING],
     }
 
 
@@ -117,7 +140,10 @@ def scraping() -> Files:
     }
     files = {
         CHART_FILES / "trials.yaml": trial_job(),
-        CHART_FILES / "podmonitor.yaml": {"relabelings": [step.for_monitor() for step in NAMING]},
+        CHART_FILES / "podmonitor.yaml": {
+            "relabelings": [step.for_monitor() for step in NAMING],
+            "metricRelabelings": [step.for_monitor() for step in SHARING],
+        },
         Path("manifests/manager/prometheus-configuration.yaml"): configuration_map,
     }
     return {path: yaml_text([document], SOURCE) for path, document in files.items()}

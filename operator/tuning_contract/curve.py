@@ -197,12 +197,14 @@ def thinned(items: Sequence[T], keep: int) -> tuple[T, ...]:
 
 def best_of(points: Sequence[Point], direction: Direction) -> Point | None:
     """Return the best finite point, the earliest of equals; None where no value is finite."""
+    return next(iter(best_few_of(points, direction, 1)), None)
+
+
+def best_few_of(points: Sequence[Point], direction: Direction, count: int) -> tuple[Point, ...]:
+    """Return the best finite points, at most `count`, the best first and the earliest of equals before the others."""
+    sign = 1.0 if direction == "Minimize" else -1.0
     finite = [point for point in points if math.isfinite(point.value)]
-    if not finite:
-        return None
-    if direction == "Minimize":
-        return min(finite, key=lambda point: point.value)
-    return max(finite, key=lambda point: point.value)
+    return tuple(sorted(finite, key=lambda point: sign * point.value)[:count])
 
 
 def late_median_of(points: Sequence[Point]) -> float | None:

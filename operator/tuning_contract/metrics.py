@@ -21,7 +21,9 @@ LABEL_STUDY_UID: Final = "study_uid"
 LABEL_TRIAL: Final = "trial"
 LABEL_ATTEMPT: Final = "attempt"
 LABEL_POD: Final = "pod"
-"""Relabelling copies these from a trial's pod onto each of its series."""
+LABEL_PACK: Final = "pack"
+"""Relabelling copies these from a trial's pod onto each of its series; the last one only a pod of several trials has.
+Such a pod says itself, as labels `trial` and `attempt` of each series, which of its trials the series is of."""
 
 
 def series_of(metric: str) -> str:

@@ -1,98 +1,174 @@
-"""The record of several trials that one process trains: as much as 4096 bytes of a termination message can say.
+"""Several trials that one process trains: what its container is told, and which trials may share one.
 
-Each trial's own record, with its curve and diagnostics, lies elsewhere, beside its checkpoint; this one names the
-results. The operator does not start such processes yet; trainer and reader agree here on what one of them leaves.
+A pack's container gets the variables of a trial, but for those that only one trial has: they stand, trial by trial, in
+TUNING_PACK. An image that does not know that variable must not be packed.
 """
 
-from dataclasses import dataclass
-from typing import Any
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
-from tuning_contract.curve import Point
-from tuning_contract.environment import ContractError
-from tuning_contract.record import MAX_RECORD_BYTES, RECORD_VERSION, RecordStatus, checked_body, with_checksum
+from tuning_contract.environment import (
+    PARAMETER_PREFIX,
+    SEARCH,
+    ContractError,
+    ParameterValue,
+    TrialEnvironment,
+    parameters_json,
+)
 
-MAX_REASON = 63
+PACK_VARIABLE: Final = "TUNING_PACK"
+MAX_MEMBERS: Final = 24
+"""So many results fit into the 4096 bytes of one termination message, whatever their numbers."""
+MAX_PACK_TEXT: Final = 100_000
+"""In bytes: Linux takes at most 131,072 for one variable."""
+
+ONE_TRIALS_OWN: Final = frozenset(
+    {
+        "TUNING_TRIAL",
+        "TUNING_ATTEMPT",
+        "TUNING_PARAMETERS",
+        "TUNING_SEED",
+        "TUNING_PURPOSE",
+        "TUNING_CHECKPOINT_DIR",
+    }
+)
+"""The variables that a pack's container does not have; the single parameters' are not there either."""
+
+MAY_DIFFER: Final = frozenset(
+    {
+        "learning_rate",
+        "momentum",
+        "beta1",
+        "beta2",
+        "epsilon",
+        "weight_decay",
+        "dropout",
+        "label_smoothing",
+        "schedule",
+        "warmup_steps",
+        "decay_steps",
+        "final_learning_rate_fraction",
+        "decay_factor",
+        "decay_every_steps",
+        "clip_norm",
+        "ema_decay",
+        "initialization_seed",
+        "order_seed",
+        "dropout_seed",
+        "dense_loss_steps",
+    }
+)
+"""The parameters in which the trials of a pack may differ: numbers of a step, and not its operations or shapes. In
+everything else they must be equal, so also in every parameter of which nothing is known here."""
+
+OF_THE_PROCESS: Final = frozenset(
+    {"peak_memory_bytes", "examples_per_second", "steps_per_second", "data_wait_fraction"}
+)
+"""The trainer's metrics that are measured of a whole process: they say nothing about one of its trials."""
+
+Shape = tuple[tuple[str, ParameterValue], ...]
+
+
+def shape_of(parameters: Mapping[str, ParameterValue]) -> Shape:
+    """Return what must be equal within a pack, by name.
+
+    >>> shape_of({"learning_rate": 0.1, "batch_size": 64})
+    (('batch_size', 64),)
+    """
+    return tuple(sorted((name, value) for name, value in parameters.items() if name not in MAY_DIFFER))
 
 
 @dataclass(frozen=True)
-class MemberResult:
-    """How one attempt of one trial fares."""
+class PackEnvironment:
+    """One attempt of each of several trials, each as it would be seen by a container of its own."""
 
-    trial: str
-    attempt: int
-    status: RecordStatus
-    best: Point | None = None
-    last: Point | None = None
-    reason: str = ""
+    members: tuple[TrialEnvironment, ...]
+    """They differ in trial, attempt, parameters, seed, purpose and checkpoint directory alone."""
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the object that stands in the record; what is not known is left out."""
-        body: dict[str, Any] = {"trial": self.trial, "attempt": self.attempt, "status": self.status.value}
-        if self.best is not None:
-            body["best"] = self.best.to_json()
-        if self.last is not None:
-            body["last"] = self.last.to_json()
-        return {**body, "reason": self.reason[:MAX_REASON]} if self.reason else body
+    @property
+    def text(self) -> str:
+        """What stands in TUNING_PACK; its hash stands in the pack's record."""
+        return _spelled([_own(member) for member in self.members])
+
+    def to_env(self) -> dict[str, str]:
+        """Return the variables that `from_env` reads back to an equal value."""
+        told = self.members[0].to_env()
+        shared = {n: v for n, v in told.items() if n not in ONE_TRIALS_OWN and not n.startswith(PARAMETER_PREFIX)}
+        return {**shared, PACK_VARIABLE: self.text}
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "MemberResult":
-        """Read what `to_json` wrote.
+    def from_env(cls, env: Mapping[str, str]) -> "PackEnvironment":
+        """Read a pack's environment.
 
         Raises:
-            ValueError, KeyError, TypeError: it is no such object.
+            ContractError: a variable is absent or malformed, or the contract's version is another one.
         """
-        trial, attempt, reason = data["trial"], data["attempt"], data.get("reason", "")
-        if not isinstance(trial, str) or not isinstance(reason, str):
-            raise ValueError("trial and reason must be texts")
-        if isinstance(attempt, bool) or not isinstance(attempt, int) or not 0 <= attempt <= 2**53:
-            raise ValueError("attempt must be an integer in [0, 2**53]")
-        best, last = (Point.from_json(data[name]) if name in data else None for name in ("best", "last"))
-        return cls(trial, attempt, RecordStatus(data["status"]), best, last, reason)
-
-
-@dataclass(frozen=True)
-class PackRecord:
-    """A pack's account of its trials."""
-
-    study_uid: str
-    results: tuple[MemberResult, ...]
-    left_out: int = 0
-    """How many trials the record had no room for."""
-
-    def encode(self) -> bytes:
-        """Return at most 4096 bytes of JSON with a checksum; the last trials are left out where it gets longer."""
-        fits, too_many = 0, len(self.results) + 1
-        while too_many - fits > 1:  # the longest start that fits
-            middle = (fits + too_many) // 2
-            fits, too_many = (middle, too_many) if self._fits(middle) else (fits, middle)
-        return self._first(fits)
-
-    def _fits(self, count: int) -> bool:
-        return len(self._first(count)) <= MAX_RECORD_BYTES
-
-    def _first(self, count: int) -> bytes:
-        left_out = self.left_out + len(self.results) - count
-        body: dict[str, Any] = {"v": RECORD_VERSION, "studyUID": self.study_uid}
-        if left_out:
-            body["leftOut"] = left_out
-        return with_checksum({**body, "results": [result.to_json() for result in self.results[:count]]})
-
-    @classmethod
-    def decode(cls, raw: bytes) -> "PackRecord":
-        """Read a termination message. It comes from a user's container: nothing in it is trusted.
-
-        Raises:
-            ContractError: it is not a whole record of this version; the message says what is wrong.
-        """
-        if len(raw) > MAX_RECORD_BYTES:
-            raise ContractError(f"the record has {len(raw)} bytes; at most {MAX_RECORD_BYTES} are kept")
         try:
-            body = checked_body(raw)
-            uid, left_out = body["studyUID"], body.get("leftOut", 0)
-            if not isinstance(uid, str) or isinstance(left_out, bool) or not isinstance(left_out, int) or left_out < 0:
-                raise ValueError("studyUID must be a text and leftOut a count")
-            return cls(uid, tuple(map(MemberResult.from_json, body["results"])), left_out)
-        except ContractError:
-            raise
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise ContractError(f"the record is malformed: {error!r:.200}") from None
+            entries = json.loads(env[PACK_VARIABLE])
+        except KeyError:
+            raise ContractError(f"{PACK_VARIABLE} is not set") from None
+        except (ValueError, RecursionError) as error:
+            raise ContractError(f"{PACK_VARIABLE} is not JSON: {error}") from None
+        if not isinstance(entries, list) or not entries:
+            raise ContractError(f"{PACK_VARIABLE} must be a JSON list of at least one trial")
+        nobody = {"TUNING_TRIAL": "", "TUNING_ATTEMPT": "0", "TUNING_PARAMETERS": "{}", "TUNING_SEED": "0"}
+        shared = TrialEnvironment.from_env({**{n: v for n, v in env.items() if n not in ONE_TRIALS_OWN}, **nobody})
+        return cls(tuple(_member(shared, number, entry) for number, entry in enumerate(entries)))
+
+
+def pack_hash(text: str) -> str:
+    """Return the first 128 bits of the SHA-256, in hexadecimal, of what stands in TUNING_PACK: short enough a label."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _own(member: TrialEnvironment) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "trial": member.trial,
+        "attempt": member.attempt,
+        "parameters": json.loads(parameters_json(member.parameters)),
+        "seed": member.seed,
+    }
+    if member.purpose != SEARCH:
+        entry["purpose"] = member.purpose
+    if member.checkpoint_dir is not None:
+        entry["checkpointDir"] = member.checkpoint_dir
+    return entry
+
+
+def _spelled(entries: list[dict[str, Any]]) -> str:
+    return json.dumps(entries, separators=(",", ":"), allow_nan=False)
+
+
+def _member(shared: TrialEnvironment, number: int, entry: object) -> TrialEnvironment:
+    where = f"entry {number} of {PACK_VARIABLE}"
+    if not isinstance(entry, dict):
+        raise ContractError(f"{where} must be an object")
+    trial, parameters, checkpoint = entry.get("trial"), entry.get("parameters"), entry.get("checkpointDir")
+    purpose = entry.get("purpose", SEARCH)
+    if not isinstance(trial, str) or not trial or not isinstance(purpose, str):
+        raise ContractError(f"{where}: trial and purpose must be texts")
+    if not isinstance(checkpoint, str | None):
+        raise ContractError(f"{where}: checkpointDir must be a text")
+    if not isinstance(parameters, dict) or not all(map(_is_parameter, parameters.values())):
+        raise ContractError(f"{where}: parameters must be an object of strings, finite numbers and Booleans")
+    numbers = {name: entry.get(name) for name in ("attempt", "seed")}
+    for name, value in numbers.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise ContractError(f"{where}: {name} must be a non-negative integer")
+    return replace(
+        shared,
+        trial=trial,
+        attempt=entry["attempt"],
+        parameters=parameters,
+        seed=entry["seed"],
+        purpose=purpose,
+        checkpoint_dir=checkpoint,
+    )
+
+
+def _is_parameter(value: object) -> bool:
+    return isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))

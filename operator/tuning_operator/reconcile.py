@@ -9,7 +9,7 @@ import logging
 import math
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -168,20 +168,20 @@ class Reconciler:
         """Go through the checklist with all curves, which are read for it alone: most of the time nobody needs them."""
         study = snapshot.study
         try:
-            earlier = [(e.study, await self._whole_trials(e.study)) for e in snapshot.previous if e.study is not None]
-            trials = await self._whole_trials(study)
+            earlier = [(e.study, self._whole_trials(e.study)) for e in snapshot.previous if e.study is not None]
+            newest = await self.analysing.analyse(study, self._whole_trials(study), earlier)
         except ClusterError as error:
             log.warning("A study could not be read for its analysis: %s", error, extra=_about(study, None))
             await asyncio.sleep(ANALYSIS_RETRY)
         else:
-            self._concluding[key].newest = await self.analysing.analyse(study, trials, earlier)
+            self._concluding[key].newest = newest
         finally:
             self._concluding[key].running = None
             self.look_soon(key)
 
-    async def _whole_trials(self, study: StudyView) -> list[TrialView]:
-        pages = self.cluster.pages_of_study("tuningtrials", study.namespace, study.uid)
-        return [trial_view(each, with_curve=True) async for page in pages for each in page]
+    async def _whole_trials(self, study: StudyView) -> AsyncIterator[list[TrialView]]:
+        async for page in self.cluster.pages_of_study("tuningtrials", study.namespace, study.uid):
+            yield [trial_view(each, with_curve=True) for each in page]
 
     # --- observe ---------------------------------------------------------------------------------------------------
 
@@ -211,7 +211,11 @@ class Reconciler:
             now=datetime.now(UTC),
             study=study,
             trials=dict(family.trials),
-            jobs=grouped(family.jobs.values(), lambda j: j.trial, lambda j: j.attempt),
+            jobs=grouped(
+                (seen for job_ in family.jobs.values() for seen in job_.as_each_sees_it()),
+                lambda j: j.trial,
+                lambda j: (j.attempt, j.created, j.name),
+            ),
             pods=grouped(family.pods.values(), lambda p: p.job_uid, lambda p: (p.created, p.name)),
             metrics=self.curves.view(study),
             previous=tuple([await self._previous(study, name) for name in study.spec.previous_studies or ()]),
@@ -263,10 +267,8 @@ class Reconciler:
     async def _confirm_absences(self, study: StudyView, family: Family) -> None:
         """A Job that a trial's status names, but no watch has shown, is asked for before it is taken for deleted."""
         known = {job_.name for job_ in family.jobs.values()}
-        for missing in family.trials.values():
-            name = missing.status.job
-            if missing.status.state.is_finished or name is None or name in known:
-                continue
+        running = (view.status for view in family.trials.values() if not view.status.state.is_finished)
+        for name in sorted({status.job for status in running if status.job is not None} - known):
             try:
                 self.observed.apply("jobs", await self.cluster.get("jobs", study.namespace, name))
             except NotFound:
@@ -284,7 +286,7 @@ class Reconciler:
         draft = first_trial(study)
         stand_in = TrialView(draft.name, study.uid, "0", snapshot.now, False, draft.spec, TuningTrialStatus())
         try:
-            body = job(study, stand_in, 0, self.trainer_image)
+            body = job(study, [stand_in], self.trainer_image)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             # The schema keeps whatever the template says: a list may stand where a pod has an object.
             return replace(snapshot, dry_run_error=f"spec.trial.template cannot be read as a pod: {error}")
@@ -304,7 +306,8 @@ class Reconciler:
         if refused is not None:
             found.append(replace(refused.refusal, retry=snapshot.now - refused.at >= REFUSAL_WAIT))
         # The oldest will do: what keeps one pod away keeps the others away too.
-        waiting = sorted(_without_pods(snapshot, POD_PATIENCE), key=lambda j: (j.created, j.name))
+        without = {job_.uid: job_ for job_ in _without_pods(snapshot, POD_PATIENCE)}
+        waiting = sorted(without.values(), key=lambda j: (j.created, j.name))
         for job_ in waiting[:JOBS_ASKED]:
             events = await self.cluster.failed_creates(snapshot.study.namespace, job_.name)
             if events:
@@ -369,7 +372,7 @@ class Reconciler:
             try:
                 await _all(self._create_one(study, item) for item in now)
             except (Forbidden, Invalid) as error:
-                self._refuse(key, now[0].name if isinstance(now[0], NewTrial) else now[0].trial.name, error)
+                self._refuse(key, _trial_of(now[0]), error)
                 return False
             batch *= 2
         self._refused.pop(key, None)
@@ -381,15 +384,14 @@ class Reconciler:
             self.observed.apply("tuningtrials", raw)
             view = trial_view(raw)
             log.info("Created a trial: %s", item.spec.parameters, extra=_about(study, item.name))
-            if view.status == TuningTrialStatus():
+            if item.starts and view.status == TuningTrialStatus():
                 # Else it was there, and has come further: by another operator, for the moment in which two overlap.
-                await self._create_job(study, view, 0)
+                await self._create_job(study, [view])
         else:
-            await self._create_job(study, item.trial, item.attempt)
+            await self._create_job(study, item.trials)
 
-    async def _create_job(self, study: StudyView, view: TrialView, attempt: int) -> None:
-        body = job(study, view, attempt, self.trainer_image)
-        raw = await self.cluster.create("jobs", body, view.uid)
+    async def _create_job(self, study: StudyView, trials: Sequence[TrialView]) -> None:
+        raw = await self.cluster.create("jobs", job(study, trials, self.trainer_image), trials[0].uid)
         self.observed.apply("jobs", raw)
 
     async def _follow(self, key: Key, study: StudyView, manifest: Mapping[str, Any]) -> bool:
@@ -436,6 +438,10 @@ class Reconciler:
 async def _decided(snapshot: Snapshot) -> Decision:
     # Comparing thousands of curves takes seconds, for which the probes and the other studies shall not wait.
     return await asyncio.to_thread(decide, snapshot) if snapshot.study.spec.stopping.rule.compares else decide(snapshot)
+
+
+def _trial_of(item: NewJob | NewTrial) -> str:
+    return item.name if isinstance(item, NewTrial) else item.trials[0].name
 
 
 def _existing(family: Family) -> StudyView:

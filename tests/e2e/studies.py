@@ -18,12 +18,13 @@ def a_training(name: str, *, trials: int = 1, parallel: int = 0, slow: float = 0
         parallel: how many at once; 0: all.
         slow: seconds for which the trainer pauses after each step.
         parts: `fixed`, parameters as numbers or texts; `container` and `pod`, merged into the template; `checkpoint`,
-            whether trials keep checkpoints in the claim; all else goes into the spec.
+            whether trials keep checkpoints in the claim; `trial_fields`, of spec.trial; all else goes into the spec.
     """
     fixed = {"max_steps": 100, **({"step_delay_seconds": slow} if slow else {}), **parts.pop("fixed", {})}
     searched = parts.pop("searched", [a_range("learning_rate", low=0.01, high=0.3, scale="Log")])
     fixed = {key: value for key, value in fixed.items() if key not in {each["name"] for each in searched}}
-    trial: Manifest = {"template": {"spec": pod_spec(parts.pop("container", {}), parts.pop("pod", {}))}}
+    template = {"spec": pod_spec(parts.pop("container", {}), parts.pop("pod", {}))}
+    trial: Manifest = {"template": template, **parts.pop("trial_fields", {})}
     if parts.pop("checkpoint", False):
         trial["checkpoint"] = {"claimName": CLAIM}
     spec = {

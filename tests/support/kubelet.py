@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +17,8 @@ from tests.support.api import Api, ApiError, Manifest
 from tuning_contract.curve import Curve, Point
 from tuning_contract.environment import TrialEnvironment, parameters_hash
 from tuning_contract.exit_codes import ExitCode
+from tuning_contract.pack import PACK_VARIABLE, PackEnvironment, pack_hash
+from tuning_contract.pack_record import MemberResult, PackRecord
 from tuning_contract.record import FinalRecord, RecordStatus
 from tuning_operator.api import names
 
@@ -33,6 +35,8 @@ class Attempt:
     pod: str
     pod_uid: str
     environment: TrialEnvironment
+    """Of a pack, that of its first trial."""
+    pack: PackEnvironment | None = None
 
     @property
     def index(self) -> int:
@@ -91,13 +95,25 @@ Container = Ends | Runs | Waits | Unseen
 Script = Callable[[Attempt], Container]
 
 
+def together(attempt: Attempt, each: Script) -> Ends:
+    """Let every trial of a pack end with the record that it would have in a pod of its own."""
+    assert attempt.pack is not None
+    ends = [each(replace(attempt, environment=member, pack=None)) for member in attempt.pack.members]
+    records = [FinalRecord.decode(end.message) for end in ends if isinstance(end, Ends)]
+    results = tuple(map(MemberResult.of, records))
+    pack = PackRecord(attempt.environment.study_uid, pack_hash(attempt.pack.text), results)
+    return Ends(0, pack.encode().decode())
+
+
 def loss(parameters: Any) -> float:
     """The objective of the tests: best at a learning rate of 0.01."""
     return round(abs(math.log10(float(parameters["learning_rate"])) + 2), 6)
 
 
 def completes(attempt: Attempt) -> Ends:
-    """Train to the end."""
+    """Train to the end; of a pack, each trial."""
+    if attempt.pack is not None:
+        return together(attempt, completes)
     value = loss(attempt.environment.parameters)
     return Ends(0, attempt.record(RecordStatus.COMPLETED, value + 1, value))
 
@@ -262,7 +278,9 @@ def _attempt(pod: Manifest) -> Attempt:
     meta = pod["metadata"]
     trains = next(c for c in pod["spec"]["containers"] if c["name"] == meta["annotations"][names.ANNOTATION_CONTAINER])
     env = {entry["name"]: entry.get("value", "") for entry in trains["env"]}
-    return Attempt(meta["namespace"], meta["name"], meta["uid"], TrialEnvironment.from_env(env))
+    pack = PackEnvironment.from_env(env) if PACK_VARIABLE in env else None
+    first = TrialEnvironment.from_env(env) if pack is None else pack.members[0]
+    return Attempt(meta["namespace"], meta["name"], meta["uid"], first, pack)
 
 
 def _now() -> str:

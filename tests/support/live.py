@@ -185,8 +185,10 @@ class Live:
         before = pod["status"]["containerStatuses"][0]["restartCount"]
         # Processes of a pod are in cgroups that carry its uid, in one of two spellings.
         uid = pod["metadata"]["uid"]
+        # One of all the processes there ends while they are gone through, which grep would call an error.
+        either = f"'{uid}|{uid.replace('-', '_')}'"
         found = self.on_node(
-            "sh", "-c", f"grep --files-with-matches --extended-regexp '{uid}|{uid.replace('-', '_')}' /proc/*/cgroup"
+            "sh", "-c", f"grep --no-messages --files-with-matches --extended-regexp {either} /proc/*/cgroup || true"
         )
         pids = [path.split("/")[2] for path in found.split()]
         mine = [pid for pid in pids if "tuning_operator" in self.on_node("cat", f"/proc/{pid}/cmdline")]

@@ -14,7 +14,8 @@ from enum import Enum, auto
 from typing import Any
 
 from tests.support.views import NOTHING_SAID, NOW, a_record, samples
-from tuning_contract.record import RecordStatus
+from tuning_contract.pack_record import MemberResult, PackRecord
+from tuning_contract.record import FinalRecord, RecordStatus
 from tuning_operator.api import names
 from tuning_operator.api.study_status import TuningStudyStatus
 from tuning_operator.api.trial import TuningTrialSpec, TuningTrialStatus
@@ -27,6 +28,7 @@ from tuning_operator.study.snapshot import (
     AnalysisFailed,
     DatedAnalysis,
     JobView,
+    Member,
     MetricsView,
     PodView,
     Refusal,
@@ -114,9 +116,14 @@ class World:
     writes: list[datetime] = field(default_factory=list)
     most_active: int = 0
     most_training: int = 0
+    pack_sizes: list[int] = field(default_factory=list)
+    """Of each Job, how many trials it trains."""
+    mixed: int = 0
+    """How often trials whose checkpoints are of different steps were put into one pack: they start anew."""
     tick: int = 0
     _ages: dict[str, int] = field(default_factory=dict)
-    _lives: dict[str, Life] = field(default_factory=dict)
+    _lives: dict[str, dict[str, Life]] = field(default_factory=dict)
+    """By pod and trial."""
     _analysis: DatedAnalysis | None = None
     """In the operator's memory."""
     _checkpoints: dict[str, int] = field(default_factory=dict)
@@ -127,7 +134,8 @@ class World:
     def snapshot(self, questions: frozenset[str] = frozenset()) -> Snapshot:
         """Return what the operator sees."""
         jobs: dict[str, tuple[JobView, ...]] = {}
-        for job in sorted(self.jobs.values(), key=lambda j: j.attempt):
+        seen = [each for job in self.jobs.values() for each in job.as_each_sees_it()]
+        for job in sorted(seen, key=lambda j: (j.attempt, j.created, j.name)):
             jobs[job.trial] = (*jobs.get(job.trial, ()), job)
         pods: dict[str, tuple[PodView, ...]] = {}
         for pod in self.pods.values():
@@ -147,7 +155,7 @@ class World:
 
     def _curves(self) -> dict[str, tuple[Sample, ...]]:
         running = [pod for pod in self.pods.values() if pod.running and self._ages[pod.uid] > 0]
-        return {pod.trial: samples(*self._values(pod), attempt=pod.attempt) for pod in running}
+        return {t: samples(*self._values(t, pod), attempt=a) for pod in running for t, a, _ in members_of(pod)}
 
     def look(self) -> Decision:
         """Decide, twice: nothing but the snapshot may matter."""
@@ -212,13 +220,13 @@ class World:
             writes.append(lambda d=d: self._delete(d.job))  # type: ignore[misc]
         creations: list[list[Callable[[], None]]] = []
         for j in decision.new_jobs:
-            creations.append([lambda j=j: self._create_job(j.trial.name, j.attempt)])  # type: ignore[misc]
+            members = [Member(trial.name, trial.status.attempt, trial.uid) for trial in j.trials]
+            creations.append([lambda m=members: self._create_job(m)])  # type: ignore[misc]
         for t in decision.new_trials:
-            trial_then_job: list[Callable[[], None]] = [
-                lambda t=t: self._create_trial(t.name, t.spec),  # type: ignore[misc]
-                lambda t=t: self._create_job(t.name, 0),  # type: ignore[misc]
-            ]
-            creations.append(trial_then_job)
+            steps: list[Callable[[], None]] = [lambda t=t: self._create_trial(t.name, t.spec)]  # type: ignore[misc]
+            if t.starts:
+                steps.append(lambda t=t: self._create_job([Member(t.name, 0)]))  # type: ignore[misc]
+            creations.append(steps)
         if order is not None:
             # As with asyncio.gather: the first alone, the others in any order.
             rest = creations[1:]
@@ -256,10 +264,13 @@ class World:
         read = TuningTrialSpec.model_validate(spec.to_json())
         self.trials[name] = TrialView(name, f"uid-{name}", "1", self.now, False, read, TuningTrialStatus())
 
-    def _create_job(self, trial: str, attempt: int) -> None:
-        name = names.job_name(trial, attempt)
+    def _create_job(self, trials: Sequence[Member]) -> None:
+        trial, attempt, _ = trials[0]
+        name = names.pack_name(trial, repr(trials)) if len(trials) > 1 else names.job_name(trial, attempt)
         assert name not in self.jobs, "a name is used once"
-        self.jobs[name] = JobView(name, name, trial, attempt, self.now)
+        members = tuple(trials) if len(trials) > 1 else ()
+        self.jobs[name] = JobView(name, name, trial, attempt, self.now, members=members)
+        self.pack_sizes.append(len(trials))
 
     def _delete(self, job: JobView) -> None:
         self._replace_job(job.uid, deleting=True)
@@ -311,12 +322,20 @@ class World:
 
     def _create_pod(self, job: JobView, number: int) -> None:
         name = f"{job.name}.{number}"
-        spec = self.trials[job.trial].spec
-        used = sum(uid.startswith(f"{job.trial}-") for uid in self._lives)
+        pod = PodView(
+            name, name, job.uid, job.trial, job.attempt, self.now, members=job.members, pack_hash=f"hash of {job.name}"
+        )
+        self._lives[name] = {member.trial: self._next_life(member.trial) for member in members_of(pod)}
+        steps = {self._checkpoints.get(member.trial, 0) for member in members_of(pod)}
+        self.mixed += len(steps) > 1
+        self._ages[name] = min(steps) if len(steps) == 1 else 0
+        self.pods[name] = pod
+
+    def _next_life(self, trial: str) -> Life:
+        spec = self.trials[trial].spec
+        used = sum(trial in lives for lives in self._lives.values())
         lives = self.script.get(spec.index, ()) if spec.purpose.is_search else self.follow_up_lives
-        self._lives[name] = lives[used] if used < len(lives) else Life()
-        self._ages[name] = self._checkpoints.get(job.trial, 0)
-        self.pods[name] = PodView(name, name, job.uid, job.trial, job.attempt, self.now)
+        return lives[used] if used < len(lives) else Life()
 
     def _run(self, pod: PodView) -> None:
         if pod.over:
@@ -332,11 +351,18 @@ class World:
             self._replace_pod(pod.uid, waiting_reason=reason, waiting_message=message, **started)
             return
         self._ages[pod.uid] += 1
-        if self._ages[pod.uid] >= self._lives[pod.uid].ticks:
-            self._end_as_scripted(pod, self._lives[pod.uid].end)
+        if self._ages[pod.uid] >= self._ticks(pod):
+            ends = [life.end for life in self._lives[pod.uid].values()]
+            # What ends a process ends it for all that it trains; to diverge, a trial of a pack needs no other.
+            self._end_as_scripted(pod, next((e for e in ends if e not in (End.RESULT, End.DIVERGED)), ends[0]))
+
+    def _ticks(self, pod: PodView) -> int:
+        return max(life.ticks for life in self._lives[pod.uid].values())
 
     def _end_as_scripted(self, pod: PodView, end: End) -> None:
         match end:
+            case End.RESULT | End.DIVERGED if pod.members:
+                self._end(pod, 0, RecordStatus.COMPLETED)
             case End.RESULT:
                 self._end(pod, 0, RecordStatus.COMPLETED)
             case End.DIVERGED:
@@ -358,16 +384,15 @@ class World:
                 self._end(pod, 143, RecordStatus.INTERRUPTED)
             case End.UNRECORDED:
                 self._end(pod, 0, None)
-                self.curves[pod.trial] = list(samples(*self._values(pod), attempt=pod.attempt))
+                for trial, attempt, _ in members_of(pod):
+                    self.curves[trial] = list(samples(*self._values(trial, pod), attempt=attempt))
             case End.SILENT:
                 self._end(pod, 0, None)
 
     def _end(self, pod: PodView, code: int, status: RecordStatus | None, **changes: object) -> None:
-        message = ""
         if self.scraped:
-            self._checkpoints[pod.trial] = self._ages[pod.uid]
-        if status is not None and self._values(pod):
-            message = a_record(self.trials[pod.trial], self._values(pod), status=status, attempt=pod.attempt)
+            self._checkpoints |= {member.trial: self._ages[pod.uid] for member in members_of(pod)}
+        message = "" if status is None else self._message(pod, status)
         ended: dict[str, object] = {
             "phase": "Failed" if code else "Succeeded",
             "finished": self.now,
@@ -377,13 +402,31 @@ class World:
         }
         self._replace_pod(pod.uid, **(ended | changes))
 
-    def _values(self, pod: PodView) -> tuple[float, ...]:
+    def _message(self, pod: PodView, status: RecordStatus) -> str:
+        """Return the termination message of a pod that has evaluated something."""
+        diverged = {trial for trial, life in self._lives[pod.uid].items() if life.end is End.DIVERGED}
+        records = [
+            a_record(
+                self.trials[trial],
+                self._values(trial, pod),
+                status=RecordStatus.INFEASIBLE if pod.members and trial in diverged else status,
+                attempt=attempt,
+            )
+            for trial, attempt, _ in members_of(pod)
+            if self._values(trial, pod)
+        ]
+        if not pod.members or not records:
+            return records[0] if records else ""
+        results = tuple(MemberResult.of(FinalRecord.decode(record)) for record in records)
+        return PackRecord(self.study.uid, pod.pack_hash, results).encode().decode()
+
+    def _values(self, trial: str, pod: PodView) -> tuple[float, ...]:
         """The objective falls to how far the learning rate is from 0.01, in decades."""
-        rate = float(self.trials[pod.trial].spec.parameters.split('"learning_rate":')[1].split(",")[0].rstrip("}"))
+        rate = float(self.trials[trial].spec.parameters.split('"learning_rate":')[1].split(",")[0].rstrip("}"))
         last = abs(math.log10(rate) + 2)
         if not self.scraped:
             return last + 2, last + 1, last
-        ticks = self._lives[pod.uid].ticks
+        ticks = self._ticks(pod)
         return tuple(last + (ticks - tick) / ticks for tick in range(1, self._ages[pod.uid] + 1))
 
     def _pods_of(self, job: JobView) -> list[PodView]:
@@ -395,7 +438,7 @@ class World:
 
     def _assert_alone(self) -> None:
         """Two pods of one trial never live at once: they would share a GPU and a checkpoint."""
-        alive = [pod.trial for pod in self.pods.values() if not pod.over]
+        alive = [member.trial for pod in self.pods.values() if not pod.over for member in members_of(pod)]
         assert len(alive) == len(set(alive)), f"two pods of one trial: {alive}"
         self.most_training = max(self.most_training, len(alive))
 
@@ -438,3 +481,8 @@ def is_empty(decision: Decision) -> bool:
         decision.new_study,
     )
     return not any(written)
+
+
+def members_of(pod: PodView) -> tuple[Member, ...]:
+    """Return the trials that a pod trains: one, or those of a pack."""
+    return pod.members or (Member(pod.trial, pod.attempt),)

@@ -1,9 +1,8 @@
-"""The trainer's command: as a trial, told by the operator's environment, or alone, told by arguments."""
+"""The trainer's command: as a trial or a pack of trials, told by the operator's environment, or alone, by arguments."""
 
 import argparse
 import json
 import os
-import signal
 import sys
 import threading
 import traceback
@@ -11,17 +10,21 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tuning_contract.environment import ContractError, ParameterValue, TrialEnvironment
 from tuning_contract.exit_codes import ExitCode
+from tuning_contract.pack import PACK_VARIABLE, PackEnvironment
 from tuning_trainer import launcher
+from tuning_trainer.console import complain, say, stop_on_signals
 from tuning_trainer.endings import InfeasibleError, InterruptionError
 from tuning_trainer.knobs import ConfigurationError
 from tuning_trainer.metrics import DEFAULT_OBJECTIVE, require_metric
 from tuning_trainer.parameters import parameters_table
+from tuning_trainer.population.command import train_pack
 from tuning_trainer.reporting import MAX_LINGER_SECONDS, Reporter
 from tuning_trainer.workloads.loading import parameters_from
 
 EPILOG = """\
 In a pod of the tuning operator the parameters, the seed, the objective and the checkpoint directory come from its
-TUNING_ variables, and the options for them are refused. Uses OMP_NUM_THREADS CPU threads, by default 1.
+TUNING_ variables, and the options for them are refused. With TUNING_PACK among these, one process trains all trials
+that it names. Uses OMP_NUM_THREADS CPU threads, by default 1.
 """
 
 
@@ -33,6 +36,8 @@ def main(arguments: Sequence[str] | None = None, env: Mapping[str, str] = os.env
     if options.list_parameters:
         print(parameters_table())
         return ExitCode.COMPLETED
+    if PACK_VARIABLE in env:
+        return pack(options, env, stop)
     if options.processes > 1 and not launcher.is_one_of_several(env):
         command = [sys.executable, "-m", "tuning_trainer", *(sys.argv[1:] if arguments is None else arguments)]
         return launcher.launch(options.processes, command, env, stop)
@@ -53,6 +58,18 @@ def main(arguments: Sequence[str] | None = None, env: Mapping[str, str] = os.env
         complain(error)
         return ExitCode.BAD_CONFIGURATION
     return run(trial, reporter, stop, say if launcher.leads(env) else lambda _: None)
+
+
+def pack(options: argparse.Namespace, env: Mapping[str, str], stop: threading.Event) -> int:
+    """Train the trials that share this container and return the exit code of all of them."""
+    try:
+        refuse_options_of_a_run_alone(options)
+        environment = PackEnvironment.from_env(env)
+    except (ContractError, ConfigurationError) as error:
+        complain(error)
+        return ExitCode.BAD_CONFIGURATION
+    several = options.processes > 1 or launcher.is_one_of_several(env)
+    return train_pack(environment, stop, several_processes=several, linger_seconds=options.linger_seconds)
 
 
 def run(trial: TrialEnvironment, reporter: Reporter, stop: threading.Event, say: Callable[[str], None]) -> int:
@@ -170,24 +187,6 @@ def refuse_options_of_a_run_alone(options: argparse.Namespace) -> None:
         value is not None for value in (options.parameters, options.seed, options.objective, options.checkpoint_dir)
     ):
         raise ConfigurationError("this is a trial of the tuning operator: its study says what it runs, not arguments")
-
-
-def stop_on_signals() -> threading.Event:
-    """Return an event that SIGTERM and Ctrl-C set."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
-
-
-def say(text: str) -> None:
-    """Print one line of progress at once, also into a pipe."""
-    print(text, flush=True)
-
-
-def complain(error: Exception) -> None:
-    """Say on standard error why the run ends."""
-    print(f"tuning_trainer: {error}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """The ways in which a run ends before its last step, as exceptions; no PyTorch here, so that `__main__` knows them."""
 
+import re
+
 from tuning_contract.exit_codes import ExitCode
 
 
@@ -26,3 +28,10 @@ class OutOfMemoryError(InfeasibleError):
 
 class InterruptionError(Exception):
     """Somebody asked the run to stop; it can go on from its checkpoint where it has one."""
+
+
+def is_lack_of_memory(error: BaseException) -> bool:
+    """Tell lack of memory, on GPU or host, from other errors of NumPy, Python or PyTorch."""
+    # torch.cuda.OutOfMemoryError is a RuntimeError; the CPU's allocator raises a plain one with only a text.
+    said = re.search(r"out of memory|allocate memory", str(error), re.IGNORECASE)
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and said is not None)

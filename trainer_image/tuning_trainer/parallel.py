@@ -23,12 +23,11 @@ from torch import Tensor, distributed, nn
 
 from tuning_trainer.knobs import ConfigurationError
 from tuning_trainer.parameters import Parameters
+from tuning_trainer.weights import STATISTICS
 
 T = TypeVar("T")
 
 DRAIN_SECONDS: Final = 0.2
-STATISTICS: Final = ("running_mean", "running_var")
-"""What batch norms call the statistics that they evaluate with."""
 
 
 @dataclass(frozen=True)
@@ -149,13 +148,24 @@ def require_equal_shares(parameters: Parameters, processes: Processes) -> None:
         )
 
 
-def statistics_of(model: nn.Module) -> list[Tensor]:
-    """Return the model's batch-norm statistics, which are averaged with the gradient (BNM-6, HST-2).
+def require_common_buffers(model: nn.Module, processes: Processes) -> None:
+    """Refuse a model that keeps something beside its weights which differs between the processes (BNM-6, HST-2).
 
-    They are moving averages, linear in what each process has seen, so their mean is that of all examples' statistics.
-    While it trains, a batch norm uses those of its own process's share: a ghost batch norm (BNM-2, BNM-3).
+    Each would evaluate another model, and only the first one's would be saved. Batch norm's statistics do not: they are
+    averaged at every step.
+
+    Raises:
+        ConfigurationError: with the names of these buffers.
     """
-    return [buffer for name, buffer in model.named_buffers() if name.rpartition(".")[2] in STATISTICS]
+    if processes.size == 1:
+        return
+    told = processes.gathered({name: hash_of([buffer]) for name, buffer in model.named_buffers()})
+    apart = [name for name in told[0] if len({each[name] for each in told}) > 1]
+    if apart:
+        raise ConfigurationError(
+            f"the model's buffers {', '.join(apart)} differ between the processes: of buffers that learn from examples "
+            f"only {' and '.join(STATISTICS)} can be trained with several processes"
+        )
 
 
 def hash_of(tensors: Sequence[Tensor]) -> str:

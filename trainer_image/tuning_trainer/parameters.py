@@ -125,6 +125,9 @@ class Parameters:
     evaluate_every_steps: int = number(
         20, Interval(1, 10_000_000), "Evaluation, report and checkpoint interval in steps"
     )
+    keep_best_checkpoints: int = number(
+        3, Interval(1, 100), "Of how many of the best evaluations the checkpoint directory keeps the weights [playbook]"
+    )
     evaluation_examples: int = number(
         0, STEPS, "Of each split, how many examples, always the same, these evaluations use; 0: all"
     )

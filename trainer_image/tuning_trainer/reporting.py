@@ -27,7 +27,7 @@ from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Met
 from prometheus_client.registry import Collector
 
 from tuning_contract import CONTRACT_VERSION
-from tuning_contract.curve import Curve, Point, Row, best_of, late_median_of, values_of
+from tuning_contract.curve import Curve, Point, Row, best_few_of, best_of, late_median_of, values_of
 from tuning_contract.diagnostics import (
     BUCKETS_PER_DECADE,
     CURVE_METRICS,
@@ -150,18 +150,21 @@ class Reporter:
         *,
         collector: TrialCollector | None = None,
         record_file: RecordFile | None = None,
+        listener: Callable[[FinalRecord], None] | None = None,
         linger_seconds: float = 0.0,
         stop: threading.Event | None = None,
     ) -> None:
-        """Report to what is given; with neither collector nor file it only keeps the curve, as on a laptop.
+        """Report to what is given; with none of it, it only keeps the curve, as on a laptop.
 
-        `linger_seconds` (0 to 300): how long the metrics stay up after the end, for images without a record. `stop`
-        ends that early; let a SIGTERM handler set it.
+        `listener` is called with each record, whole: before it is cut down to what fits into a file. `linger_seconds`
+        (0 to 300): how long the metrics stay up after the end, for images without a record. `stop` ends that early; let
+        a SIGTERM handler set it.
         """
         self._trial = trial
         self._collector = collector
         self._record_file = record_file
-        self._linger_seconds = min(max(linger_seconds, 0.0), MAX_LINGER_SECONDS)
+        self._listener = listener
+        self._linger_seconds = bounded_linger(linger_seconds)
         self._stop = stop or threading.Event()
         self._lock = threading.Lock()
         self._columns = _columns(trial)
@@ -211,6 +214,11 @@ class Reporter:
     def best(self) -> Point | None:
         """The best finite evaluation so far, this one included; None before the first."""
         return self._best
+
+    def best_few(self, count: int) -> tuple[Point, ...]:
+        """Return the best finite evaluations so far, at most `count`, the best first: those whose weights are kept."""
+        with self._lock:
+            return best_few_of(self._points, self._trial.direction, count)
 
     def report(self, step: int, metrics: Mapping[str, float]) -> None:
         """Tell of one evaluation.
@@ -299,10 +307,17 @@ class Reporter:
             self._stop.wait(self._linger_seconds)
 
     def _write(self, status: RecordStatus, reason: str = "", message: str = "") -> None:
-        if self._record_file is None:
+        if self._record_file is None and self._listener is None:
             return
+        record = self._record(status, reason, message)
+        if self._listener is not None:
+            self._listener(record)
+        if self._record_file is not None:
+            self._record_file.write(record.encode())
+
+    def _record(self, status: RecordStatus, reason: str, message: str) -> FinalRecord:
         points, direction = self._points, self._trial.direction
-        record = FinalRecord(
+        return FinalRecord(
             study_uid=self._trial.study_uid,
             trial=self._trial.trial,
             attempt=self._trial.attempt,
@@ -318,7 +333,11 @@ class Reporter:
             reason=reason,
             message=message,
         )
-        self._record_file.write(record.encode())
+
+
+def bounded_linger(seconds: float) -> float:
+    """Return how long metrics stay up that somebody wants for `seconds`."""
+    return min(max(seconds, 0.0), MAX_LINGER_SECONDS)
 
 
 def _columns(trial: TrialEnvironment) -> tuple[str, ...]:

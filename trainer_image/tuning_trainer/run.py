@@ -12,13 +12,13 @@ from tuning_trainer.batches import Batches
 from tuning_trainer.evaluation import EVALUATION_BATCH, Measured, evaluate, sample
 from tuning_trainer.forward import Forward, in_precision, training_forward
 from tuning_trainer.optimizers import Optimizer
-from tuning_trainer.parallel import ALONE, Processes, hash_of, require_equal_shares, statistics_of
+from tuning_trainer.parallel import ALONE, Processes, hash_of, require_equal_shares
 from tuning_trainer.parameters import Parameters
 from tuning_trainer.schedules import learning_rate_at
 from tuning_trainer.seeds import seed_of
 from tuning_trainer.step_log import StepLog
 from tuning_trainer.stopwatch import Stopwatch
-from tuning_trainer.weights import FlatWeights, WeightAverage, clipped
+from tuning_trainer.weights import FlatStatistics, FlatWeights, WeightAverage, clipped, replaced
 from tuning_trainer.workloads.workload import Workload
 
 
@@ -35,6 +35,7 @@ class Run:
     forward: Forward
     """The model as training steps run it: in its precision, and compiled where that is wanted."""
     weights: FlatWeights
+    statistics: FlatStatistics
     optimizer: Optimizer
     average: WeightAverage | None
     log: StepLog
@@ -45,8 +46,8 @@ class Run:
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     step: int = 0
     """Steps taken so far."""
-    best_weights: Tensor | None = None
-    """Those that the best evaluation so far has measured."""
+    best: list[Tensor] | None = None
+    """Weights and statistics that the best evaluation so far has measured."""
 
     @classmethod
     def fresh(
@@ -73,7 +74,7 @@ class Run:
         forward = training_forward(model, parameters, device)
         dropout = "dropout" if processes.leads else f"dropout of process {processes.rank}"
         torch.manual_seed(seed_for(dropout, parameters.dropout_seed, seed))
-        weights = FlatWeights(model)
+        weights, statistics = FlatWeights(model), FlatStatistics(model, device)
         if parameters.examples_on == "device":
             workload = workload.to(device)
         order_seed = seed_for("data", parameters.order_seed, seed)
@@ -87,8 +88,9 @@ class Run:
             model,
             forward,
             weights,
+            statistics,
             Optimizer(parameters, weights),
-            WeightAverage(parameters.ema_decay, weights.values) if parameters.ema_decay else None,
+            WeightAverage(parameters.ema_decay, [weights.values, statistics.values]) if parameters.ema_decay else None,
             StepLog(parameters.dense_loss_steps, parameters.clip_norm),
             Rank(processes.rank, hash_of([weights.values]), hash_of(batches.share_of(0))),
             throughput,
@@ -104,7 +106,7 @@ class Run:
             self.step += 1
             change = self.optimizer.update(gradient, rate, self.step)
             if self.average:
-                self.average.update(self.weights.values, self.step)
+                self.average.update(self.state, self.step)
             self.log.add(loss, norm, torch.linalg.vector_norm(change))
             if self.evaluation_due:
                 self.wait_for_device()
@@ -114,6 +116,9 @@ class Run:
 
         With gradient accumulation, part after part: equal parts, so the mean of their means is the mean of all. With
         several processes each has an equal share of the batch, and then the mean of all their gradients.
+
+        A batch norm takes the statistics of its own process's part of the batch: a ghost batch norm (BNM-2). Its moving
+        statistics are linear in those, so their mean over the processes is what one that saw all parts has (BNM-6).
         """
         self.model.train()
         self.weights.gradient.zero_()
@@ -126,7 +131,7 @@ class Run:
             loss = losses.mean() / parts
             loss.backward()
             total += loss.detach()
-        self.processes.average([self.weights.gradient, total, *statistics_of(self.model)])
+        self.processes.average([self.weights.gradient, total, self.statistics.values])
         return total
 
     def next_batch(self) -> tuple[Tensor, Tensor]:
@@ -150,7 +155,7 @@ class Run:
         The same on all processes: what a clock or the system has measured is the first one's.
         """
         count = self.parameters.evaluation_examples
-        with self.weights.replaced_by(self.evaluated_weights):
+        with replaced(self.state, self.evaluated_state):
             train = self.measure(sample(self.workload.train, count))
             validation = self.measure(sample(self.workload.validation, count))
         metrics = {"train_loss": train.loss, "validation_loss": validation.loss}
@@ -166,9 +171,19 @@ class Run:
         return self.processes.as_the_first_says(metrics)
 
     @property
-    def evaluated_weights(self) -> Tensor:
-        """The weights that evaluations look at."""
-        return self.average.values if self.average else self.weights.values
+    def state(self) -> list[Tensor]:
+        """What the model works with: its weights and its batch norms' statistics."""
+        return [self.weights.values, self.statistics.values]
+
+    @property
+    def evaluated_state(self) -> list[Tensor]:
+        """What evaluations look at."""
+        return self.average.values if self.average else self.state
+
+    def evaluated_model(self) -> dict[str, Tensor]:
+        """Return the model that evaluations look at, for `load_state_dict`."""
+        with replaced(self.state, self.evaluated_state):
+            return {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
 
     def measure(self, examples: tuple[Tensor, Tensor]) -> Measured:
         """Measure the model as it is on some examples."""
@@ -184,8 +199,8 @@ class Run:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
 
     def keep_as_best(self) -> None:
-        """Remember the weights that were just evaluated."""
-        self.best_weights = self.evaluated_weights.clone()
+        """Remember what was just evaluated."""
+        self.best = [vector.clone() for vector in self.evaluated_state]
 
     def diagnostics(self) -> Diagnostics:
         """Return what the steps so far say."""
@@ -198,14 +213,14 @@ class Run:
 
     def ranks(self) -> tuple[Rank, ...]:
         """Return what each process tells of itself; at evaluations, when the state is about to be saved (BNM-6)."""
-        own = replace(self.rank, buffers=hash_of(statistics_of(self.model)))
+        own = replace(self.rank, buffers=hash_of(list(self.model.buffers())))
         return tuple(self.processes.gathered(own))
 
     def final_diagnostics(self) -> Diagnostics:
-        """Return the same, and the best weights measured on the whole validation set and on its sample (SMPL-2)."""
-        if self.best_weights is None:
+        """Return the same, and the best model measured on the whole validation set and on its sample (SMPL-2)."""
+        if self.best is None:
             return self.diagnostics()
-        with self.weights.replaced_by(self.best_weights):
+        with replaced(self.state, self.best):
             full = self.measure(self.workload.validation)
             some = self.measure(sample(self.workload.validation, self.parameters.evaluation_examples))
         return replace(
@@ -228,7 +243,7 @@ class Run:
             "optimizer": self.optimizer.state,
             "average": self.average.values if self.average else None,
             "log": self.log.state(),
-            "best_weights": self.best_weights,
+            "best": self.best,
             "random_states": self.processes.gathered(random_state(self.device)),
         }
 
@@ -239,10 +254,11 @@ class Run:
         for name, value in contents["optimizer"].items():
             self.optimizer.state[name].copy_(value)
         if self.average:
-            self.average.values.copy_(contents["average"])
+            for average, value in zip(self.average.values, contents["average"], strict=True):
+                average.copy_(value)
         self.log.restore(contents["log"])
-        best = contents["best_weights"]
-        self.best_weights = None if best is None else best.to(self.device)
+        best = contents["best"]
+        self.best = None if best is None else [vector.to(self.device) for vector in best]
         state = contents["random_states"][self.processes.rank]
         torch.set_rng_state(state["cpu"])
         if self.device.type == "cuda" and state["gpu"] is not None:

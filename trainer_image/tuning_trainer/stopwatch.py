@@ -1,7 +1,7 @@
 """Where the time goes: into steps, and of that into waiting for data; evaluations and pauses are left out."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -38,3 +38,44 @@ class Stopwatch:
             "steps_per_second": rate,
             "data_wait_fraction": min(1.0, waited),
         }
+
+
+class BatchClock:
+    """The same for a loop that is not ours and calls back around each batch: time between two batches is waiting."""
+
+    def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
+        """`now` returns seconds since any moment."""
+        self._now = now
+        self._mark = now()
+        self._seconds = self._waited = 0.0
+        self._examples = 0
+
+    def resume(self) -> None:
+        """Leave out the time since the last call: it went into an evaluation."""
+        self._mark = self._now()
+
+    def batch_came(self) -> None:
+        """Count the time since the last call as waiting for this batch."""
+        self._waited += self._passed()
+
+    def batch_done(self, examples: int) -> None:
+        """Count the time since the last call as the training step of that many examples."""
+        self._passed()
+        self._examples += examples
+
+    def device_done(self) -> None:
+        """Count the time since the last call as waiting for steps that the device had yet to finish."""
+        self._passed()
+
+    def metrics(self) -> dict[str, float]:
+        """Return the rate since the last time, and the share of it that was waiting; {} without a batch."""
+        examples, seconds, waited = self._examples, self._seconds, self._waited
+        self._seconds, self._waited, self._examples = 0.0, 0.0, 0
+        if not examples or not seconds:
+            return {}
+        return {"examples_per_second": examples / seconds, "data_wait_fraction": waited / seconds}
+
+    def _passed(self) -> float:
+        before, self._mark = self._mark, self._now()
+        self._seconds += self._mark - before
+        return self._mark - before

@@ -1,7 +1,6 @@
 """The training loop: resume, then step, evaluate, report and save until the last step."""
 
 import math
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,10 +16,10 @@ from tuning_contract.environment import (
     parameters_hash,
     parameters_json,
 )
-from tuning_trainer.checkpoint import BEST, LAST, CheckpointStore
-from tuning_trainer.endings import DivergenceError, InterruptionError, OutOfMemoryError
+from tuning_trainer.checkpoint import BEST, EVALUATED, LAST, CheckpointStore
+from tuning_trainer.endings import DivergenceError, InterruptionError, OutOfMemoryError, is_lack_of_memory
 from tuning_trainer.metrics import require_metric
-from tuning_trainer.parallel import Processes, together
+from tuning_trainer.parallel import Processes, require_common_buffers, together
 from tuning_trainer.parameters import Parameters
 from tuning_trainer.probes.throughput import measure
 from tuning_trainer.reporting import Reporter
@@ -39,7 +38,7 @@ def train(
     """Train to the last step, from this trial's newest checkpoint where there is one.
 
     Raises:
-        ConfigurationError: the workload cannot be used, or does not measure the objective.
+        ConfigurationError: the workload cannot be used, or not by several processes, or does not measure the objective.
         DivergenceError: a loss became non-finite.
         OutOfMemoryError: the parameters ask for more memory than there is.
         InterruptionError: `stop` was set; the current step was finished and saved first.
@@ -61,6 +60,8 @@ def train(
             run.restore(saved)
             reporter.restore(saved["reporter"], resumed_from=run.step)
             say(f"resumed at step {run.step}")
+            if store:
+                store.keep_only(best_steps(run, reporter))  # the attempt before may have been killed just before that
         while run.step < parameters.max_steps:
             if stop.is_set():
                 save(LAST, store, run, reporter)
@@ -72,20 +73,34 @@ def train(
                 reporter.diagnose(run.diagnostics())
                 reporter.report(run.step, metrics)
                 require_finite(run.step, run.log, metrics)
-                keep(store, run, reporter)
+                require_common_buffers(run.model, processes)
+                keep(store, run, reporter, metrics)
             stop.wait(parameters.step_delay_seconds)
         reporter.diagnose(run.final_diagnostics())
 
 
-def keep(store: CheckpointStore | None, run: Run, reporter: Reporter) -> None:
-    """Keep the evaluated state: as the best where it is, and as the last.
+def keep(store: CheckpointStore | None, run: Run, reporter: Reporter, metrics: dict[str, float]) -> None:
+    """Keep what was just evaluated: among the best where it is one of them, and as the last (CKP-3).
 
-    The best first: killed in between, the next attempt repeats this interval, bit for bit, and saves both again.
+    In this order: killed in between, the next attempt repeats this interval and finds all that its own last state calls
+    the best. What has become superfluous goes when the new last state is safe.
     """
-    if reporter.best is not None and reporter.best.step == run.step:
+    steps = best_steps(run, reporter)
+    if steps[:1] == [run.step]:
         run.keep_as_best()
-        save(BEST, store, run, reporter)
+    if store and run.step in steps:
+        model = {"step": run.step, "metrics": metrics, "model": run.evaluated_model()}
+        store.save(EVALUATED.format(step=run.step), model)
+    if store and steps:
+        store.name_also(BEST, steps[0])
     save(LAST, store, run, reporter)
+    if store:
+        store.keep_only(steps)
+
+
+def best_steps(run: Run, reporter: Reporter) -> list[int]:
+    """Return the steps of the evaluations whose models are kept, the best first."""
+    return [point.step for point in reporter.best_few(run.parameters.keep_best_checkpoints)]
 
 
 def save(name: str, store: CheckpointStore | None, run: Run, reporter: Reporter) -> None:
@@ -135,17 +150,14 @@ def progress_line(step: int, max_steps: int, metrics: dict[str, float]) -> str:
 
 @contextmanager
 def running_out_of_memory_is_an_ending() -> Iterator[None]:
-    """Tell lack of memory, on GPU or host, from other errors.
+    """Tell lack of memory from other errors.
 
     Raises:
         OutOfMemoryError: in place of what NumPy, Python or PyTorch raise for it.
     """
     try:
         yield
-    except MemoryError as error:
-        raise OutOfMemoryError(str(error) or "out of memory") from error
-    except RuntimeError as error:
-        # torch.cuda.OutOfMemoryError is a RuntimeError; the CPU's allocator raises a plain one with only a text.
-        if re.search(r"out of memory|allocate memory", str(error), re.IGNORECASE):
-            raise OutOfMemoryError(str(error)) from error
+    except Exception as error:
+        if is_lack_of_memory(error):
+            raise OutOfMemoryError(str(error) or "out of memory") from error
         raise

@@ -1,10 +1,18 @@
-"""All weights of a model as one vector θ, and their gradient as another, so that an update rule is a formula."""
+"""All weights of a model as one vector θ, and their gradient as another, so that an update rule is a formula.
 
-from collections.abc import Iterator
+Its batch norms' statistics are a third: no update rule touches them, but what is averaged, measured and kept as the
+best is weights and statistics that belong together.
+"""
+
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Final
 
 import torch
 from torch import Tensor, nn
+
+STATISTICS: Final = ("running_mean", "running_var")
+"""What batch norms call the statistics that they evaluate with."""
 
 
 class FlatWeights:
@@ -28,15 +36,29 @@ class FlatWeights:
             self.decays[part] = float(weight.dim() >= 2)
             start = part.stop
 
-    @contextmanager
-    def replaced_by(self, others: Tensor) -> Iterator[None]:
-        """Let the model have other weights inside the `with` block, such as an average of its own."""
-        own = self.values.clone()
-        self.values.copy_(others)
-        try:
-            yield
-        finally:
-            self.values.copy_(own)
+
+class FlatStatistics:
+    """One vector of which all batch norms' moving statistics are views; it is empty where a model has none."""
+
+    def __init__(self, model: nn.Module, device: torch.device) -> None:
+        """Move the model's statistics into one vector; its batch norms work on with views of it."""
+        own = [buffer for name, buffer in model.named_buffers() if name.rpartition(".")[2] in STATISTICS]
+        self.values = torch.cat([torch.empty(0, device=device), *(buffer.flatten() for buffer in own)])
+        for buffer, part in zip(own, self.values.split([buffer.numel() for buffer in own]), strict=True):
+            buffer.data = part.view_as(buffer)
+
+
+@contextmanager
+def replaced(own: Sequence[Tensor], others: Sequence[Tensor]) -> Iterator[None]:
+    """Let vectors that a model works with have the values of others inside the `with` block."""
+    before = [vector.clone() for vector in own]
+    for vector, other in zip(own, others, strict=True):
+        vector.copy_(other)
+    try:
+        yield
+    finally:
+        for vector, value in zip(own, before, strict=True):
+            vector.copy_(value)
 
 
 def clipped(gradient: Tensor, norm: Tensor, limit: float) -> Tensor:
@@ -45,17 +67,19 @@ def clipped(gradient: Tensor, norm: Tensor, limit: float) -> Tensor:
 
 
 class WeightAverage:
-    """An exponential moving average of the weights, θ̄ ← d θ̄ + (1-d) θ.
+    """An exponential moving average of the weights, θ̄ ← d θ̄ + (1-d) θ, and of the statistics that belong to them.
 
     The first steps use the smaller decay (1 + t) / (10 + t), else the initial weights would weigh on it for 1 / (1-d)
     steps (TensorFlow's ExponentialMovingAverage does so with `num_updates`).
     """
 
-    def __init__(self, decay: float, initial: Tensor) -> None:
-        """Start at the initial weights."""
+    def __init__(self, decay: float, initial: Sequence[Tensor]) -> None:
+        """Start at the initial vectors."""
         self.decay = decay
-        self.values = initial.clone()
+        self.values = [vector.clone() for vector in initial]
 
-    def update(self, weights: Tensor, step: int) -> None:
-        """Take in the weights after update number `step`, which counts from 1."""
-        self.values.lerp_(weights, 1.0 - min(self.decay, (1 + step) / (10 + step)))
+    def update(self, current: Sequence[Tensor], step: int) -> None:
+        """Take in the vectors after update number `step`, which counts from 1."""
+        share = 1.0 - min(self.decay, (1 + step) / (10 + step))
+        for average, vector in zip(self.values, current, strict=True):
+            average.lerp_(vector, share)

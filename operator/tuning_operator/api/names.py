@@ -15,6 +15,8 @@ LABEL_STUDY: Final = f"{GROUP}/study"
 LABEL_STUDY_UID: Final = f"{GROUP}/study-uid"
 LABEL_TRIAL: Final = f"{GROUP}/trial"
 LABEL_ATTEMPT: Final = f"{GROUP}/attempt"
+LABEL_PACK: Final = f"{GROUP}/pack"
+"""On the Job and the pod of several trials: the hash of TUNING_PACK. Their trial and attempt are the first one's."""
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 ANNOTATION_STUDY: Final = f"{GROUP}/study-name"
 """The study's full name, where the label carries a shortened one."""
@@ -25,6 +27,8 @@ ANNOTATION_REASONS: Final = f"{GROUP}/reasons"
 """On such a study: what differs from the one before it, and why; one reason a line."""
 ANNOTATION_ROUND: Final = f"{GROUP}/round"
 """On such a study: which one of its chain it is; the first has none and is 1."""
+ANNOTATION_MEMBERS: Final = f"{GROUP}/members"
+"""On the Job and the pod of several trials: as JSON [[trial, attempt, the trial's uid], …], as in TUNING_PACK."""
 ANNOTATION_CONTAINER: Final = f"{GROUP}/container"
 """On a trial's pod: which of its containers trains."""
 ANNOTATION_METRICS_PATH: Final = f"{GROUP}/metrics-path"
@@ -91,6 +95,19 @@ def round_of(annotations: Mapping[str, str]) -> int:
     """
     text = annotations.get(ANNOTATION_ROUND, "")
     return max(int(text), 1) if text.isascii() and text.isdigit() and len(text) < 10 else 1
+
+
+def pack_name(first: str, members: str) -> str:
+    """Return the name of the Job of several trials, at most 63 characters.
+
+    Args:
+        first: the first trial's name.
+        members: which they are; another text makes another name, so that trials drawn again meet no older Job.
+
+    >>> pack_name("digits-4d482d94-7", '[["digits-4d482d94-7",0,"6f1c"]]')
+    'digits-4d482d94-7-pack-2d05fe2a'
+    """
+    return _with_prefix(first, f"-pack-{uid_hash(members)}", MAX_NAME)
 
 
 def _with_prefix(study: str, suffix: str, limit: int) -> str:

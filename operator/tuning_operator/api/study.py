@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 
 from tuning_contract.metrics import DEFAULT_PATH, DEFAULT_PORT
+from tuning_contract.pack import MAX_MEMBERS
 from tuning_operator.api.base import Model
 from tuning_operator.api.hyperparameters import MAX_HYPERPARAMETERS, NAME_PATTERN, Hyperparameter
 from tuning_operator.api.procedure import Acknowledgement, Baseline, Lint, NextStudy, Retrains, Training
@@ -240,6 +241,15 @@ class TrialTemplate(Model):
     )
     checkpoint: Checkpoint | None = Field(
         None, description="Where checkpoints are kept; without it a retry starts from step 0."
+    )
+    max_packed: int = Field(
+        1,
+        description="How many trials one pod may train together, in one process: small trials fill a GPU so. Only "
+        "trials whose parameters differ in numbers such as the learning rate are packed (docs/concepts.md has the "
+        "list), and no more than budget.parallelTrials. The image must know TUNING_PACK, as the trainer does. 1: each "
+        "trial has a pod of its own.",
+        ge=1,
+        le=MAX_MEMBERS,
     )
     template: PodTemplate = Field(
         description="The pod of a trial. Where its container names no image, the operator's default trainer "

@@ -289,6 +289,13 @@ SPEC_RULES: Final = (
         field_path=".stopping.rule",
     ),
     Rule(
+        f"{when_present('trial.maxPacked', '1')} == 1 || "
+        f'!({when_present("stopping.rule", NO_RULE)} in ["Median", "SuccessiveHalving"])',
+        "rules Median and SuccessiveHalving end one trial before the others, and trials that share a process end "
+        "together: with trial.maxPacked above 1 use DivergedOnly or None",
+        field_path=".trial.maxPacked",
+    ),
+    Rule(
         "!has(self.search) || !has(self.search.switchTo) || self.search.switchTo.afterTrials < self.budget.maxTrials",
         "switchTo.afterTrials must be smaller than budget.maxTrials, or the switch never comes",
         field_path=".search.switchTo.afterTrials",

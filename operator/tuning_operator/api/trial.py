@@ -238,6 +238,21 @@ class TuningTrialStatus(Model):
     message: str | None = Field(None, description="Why, for people.", max_length=2048)
     attempt: int = Field(0, description="The number of the current Job; each retry has a new one.", ge=0)
     job: str | None = Field(None, description="The current Job's name.", max_length=63)
+    pack_size: int | None = Field(
+        None, description="How many trials that Job's process trains together; absent: this one alone.", ge=2
+    )
+    packed_in: str | None = Field(
+        None,
+        description="The Job of the pack that the trial is in, or was in at its last attempt: those who were together "
+        "go on together, since their checkpoints are of one step.",
+        max_length=63,
+    )
+    max_packed: int | None = Field(
+        None,
+        description="At most so many trials may share the process of the next attempt, since a larger pack ran out of "
+        "memory or failed; absent: spec.trial.maxPacked of the study.",
+        ge=1,
+    )
     infrastructure_retries: int = Field(
         0, description="How often the trial was started again after its pod was lost.", ge=0
     )

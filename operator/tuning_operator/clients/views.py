@@ -10,7 +10,7 @@ from tuning_operator.api import names
 from tuning_operator.api.study import TuningStudySpec
 from tuning_operator.api.study_status import TuningStudyStatus
 from tuning_operator.api.trial import TuningTrialSpec, TuningTrialStatus
-from tuning_operator.study.snapshot import JobView, PodView, StudyView, TrialView
+from tuning_operator.study.snapshot import JobView, Member, PodView, StudyView, TrialView
 from tuning_operator.study.starting import CANNOT_START_WORDS
 
 Raw = Mapping[str, Any]
@@ -33,7 +33,7 @@ def study_view(raw: Raw) -> StudyView:
         deleting="deletionTimestamp" in meta,
         spec=TuningStudySpec.model_validate(raw["spec"]),
         status=TuningStudyStatus.model_validate(raw.get("status") or {}),
-        template_hash=_digest(raw["spec"]["trial"]),
+        template_hash=_digest({name: part for name, part in raw["spec"]["trial"].items() if name != "maxPacked"}),
         round=names.round_of(meta.get("annotations") or {}),
     )
 
@@ -80,6 +80,7 @@ def job_view(raw: Raw) -> JobView:
         failed="Failed" in true,
         failure=true.get("Failed", {}).get("message", ""),
         has_ttl=raw.get("spec", {}).get("ttlSecondsAfterFinished") is not None,
+        members=members_of(meta),
     )
 
 
@@ -123,7 +124,21 @@ def pod_view(raw: Raw, gone: bool = False) -> PodView:
         exit_code=ended.get("exitCode"),
         exit_reason=ended.get("reason", ""),
         termination_message=ended.get("message", ""),
+        members=members_of(meta),
+        pack_hash=meta["labels"].get(names.LABEL_PACK, ""),
     )
+
+
+def members_of(meta: Raw) -> tuple[Member, ...]:
+    """Read which trials a Job or a pod trains together; empty: one alone, or what stands there is not ours."""
+    if names.LABEL_PACK not in meta["labels"]:
+        return ()
+    try:
+        members = [Member(*member) for member in json.loads(meta["annotations"][names.ANNOTATION_MEMBERS])]
+    except (LookupError, TypeError, ValueError):
+        return ()
+    ours = all(isinstance(m.trial, str) and type(m.attempt) is int and isinstance(m.uid, str) for m in members)
+    return tuple(members) if ours else ()
 
 
 def moment(text: str) -> datetime:

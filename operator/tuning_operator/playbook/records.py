@@ -1,7 +1,7 @@
 """What the rules look at: the trials of a study as values, wherever they were read from."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -83,7 +83,7 @@ class Curve:
     """A trial's evaluations, in ascending steps."""
 
     steps: tuple[int, ...] = ()
-    values: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    values: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """By metric, one for each step; NaN where it was not measured there, or is NaN."""
 
     def __len__(self) -> int:

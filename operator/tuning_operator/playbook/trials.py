@@ -1,6 +1,7 @@
 """From the objects of the API to the values that the rules look at."""
 
 import json
+from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -164,7 +165,9 @@ def _curve(result: TrialResult | None) -> Curve:
     if result is None or result.curve is None:
         return Curve()
     written = WrittenCurve.from_json(json.loads(result.curve))
-    return Curve(tuple(row.step for row in written.rows), by_metric(written))
+    # As doubles in a row: as objects, the numbers of ten thousand curves would fill the operator's memory.
+    values = {metric: array("d", series) for metric, series in by_metric(written).items()}
+    return Curve(tuple(row.step for row in written.rows), values)
 
 
 def _diagnostics(result: TrialResult | None) -> Diagnostics:

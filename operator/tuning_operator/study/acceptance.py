@@ -1,9 +1,12 @@
 """Whether a study can run: what the API server cannot check, each refusal with what to change."""
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
-from tuning_contract.environment import parameter_variable
+from tuning_contract.environment import PARAMETER_PREFIX, parameter_variable
+from tuning_contract.pack import OF_THE_PROCESS, ONE_TRIALS_OWN
 from tuning_operator.api.hyperparameters import Hyperparameter, Role
 from tuning_operator.api.procedure import Lint
 from tuning_operator.api.search import Algorithm
@@ -66,6 +69,7 @@ def check_specification(spec: TuningStudySpec) -> None:
                 "in one trial: give them `when` on the same hyperparameter with different values",
             )
     _check_container(spec)
+    _check_packing(spec)
     if spec.budget.max_duration is not None and parse_duration(spec.budget.max_duration).total_seconds() <= 0:
         raise Refused("BudgetInvalid", "spec.budget.maxDuration must be longer than nothing")
 
@@ -153,4 +157,28 @@ def _check_container(spec: TuningStudySpec) -> None:
         raise Refused(
             "TemplateInvalid",
             f"spec.trial.container is {spec.trial.container}; the template has {', '.join(map(str, names))}",
+        )
+
+
+def _check_packing(spec: TuningStudySpec) -> None:
+    """Trials that share a process have no variables of their own that a template could refer to, and some metrics that
+    are of all of them."""
+    if spec.trial.max_packed == 1:
+        return
+    shared = sorted({spec.objective.metric, *spec.further_metrics} & OF_THE_PROCESS)
+    if shared:
+        raise Refused(
+            "ObjectiveInvalid",
+            f"spec.trial.maxPacked is {spec.trial.max_packed}, and {', '.join(shared)} is measured of a whole process: "
+            "remove maxPacked, or use another metric",
+        )
+    container = next(c for c in spec.trial.template.spec["containers"] if spec.trial.container in (None, c.get("name")))
+    text = json.dumps([container.get(field) for field in ("command", "args", "env")])
+    used = sorted(set(re.findall(r"\$\((TUNING_[A-Z0-9_]+)\)", text)))
+    missing = [name for name in used if name in ONE_TRIALS_OWN or name.startswith(PARAMETER_PREFIX)]
+    if missing:
+        raise Refused(
+            "TemplateInvalid",
+            f"spec.trial.maxPacked is {spec.trial.max_packed}, and the template uses {', '.join(missing)}, which only "
+            "a trial with a process of its own has: read the trials from TUNING_PACK, or remove maxPacked",
         )

@@ -1,9 +1,10 @@
 """The budget: which trial comes next, how much time is used, and when the study is over."""
 
 import heapq
+import itertools
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
@@ -43,7 +44,12 @@ Places = Callable[[Arm], int | None]
 
 
 def next_positions(
-    arms: Sequence[Arm], trials: Iterable[Progressed], wanted: Sequence[int], free: int, places: Places
+    arms: Sequence[Arm],
+    trials: Iterable[Progressed],
+    wanted: Sequence[int],
+    free: int,
+    places: Places,
+    together: Mapping[int, int] | None = None,
 ) -> list[tuple[Arm, int]]:
     """Return the next (arm, position) pairs to start, at most `free` of them.
 
@@ -51,6 +57,9 @@ def next_positions(
     that failures never tilt the comparison. The arm that is furthest behind comes first. A position is next where no
     trial has it, even where a later one exists: trials are created side by side, and the operator may have been killed
     when the later one was through. An arm whose positions are used up gets no more trials.
+
+    `together` says of each arm how many trials share a process: they start at once, or wait until as many places are
+    free. Without it each starts by itself.
     """
     if free <= 0:
         return []
@@ -66,24 +75,29 @@ def next_positions(
     chosen: list[tuple[Arm, int]] = []
     while behind and len(chosen) < free:
         _, number = heapq.heappop(behind)
-        position, limit = next(unused[number]), places(arms[number])
-        if limit is not None and position >= limit:
+        size, limit = min((together or {}).get(number, 1), wanted[number] - counted[number]), places(arms[number])
+        next_ones = [p for p in itertools.islice(unused[number], size) if limit is None or p < limit]
+        if not next_ones:
             continue
-        chosen.append((arms[number], position))
-        counted[number] += 1
+        if len(chosen) + len(next_ones) > free:
+            break
+        chosen += [(arms[number], position) for position in next_ones]
+        counted[number] += len(next_ones)
         if counted[number] < wanted[number]:
             heapq.heappush(behind, (counted[number] / wanted[number], number))
     return chosen
 
 
-def next_places(spec: TuningStudySpec, trials: Iterable[Progressed], free: int) -> list[tuple[Arm, int]]:
+def next_places(
+    spec: TuningStudySpec, trials: Iterable[Progressed], free: int, together: Mapping[int, int] | None = None
+) -> list[tuple[Arm, int]]:
     """Return the places that the study starts next, at most `free` of them; see `next_positions`.
 
     Raises:
         ValueError: the hyperparameters are no search space.
     """
     arms = arms_of(spec)
-    return next_positions(arms, trials, wanted_trials(spec, arms), free, lambda arm: positions(spec, arm))
+    return next_positions(arms, trials, wanted_trials(spec, arms), free, lambda arm: positions(spec, arm), together)
 
 
 def wanted_trials(spec: TuningStudySpec, arms: Sequence[Arm]) -> tuple[int, ...]:

@@ -28,8 +28,9 @@ from tuning_operator.study.budget import (
     wound,
 )
 from tuning_operator.study.conditions import is_true
-from tuning_operator.study.decision import Decision, Event, NewJob, NewTrial, TrialStatusWrite
+from tuning_operator.study.decision import Decision, Event, JobDeletion, JobExpiry, NewTrial, TrialStatusWrite
 from tuning_operator.study.durations import parse_duration
+from tuning_operator.study.packing import pack_size, pack_sizes, packed, packs
 from tuning_operator.study.snapshot import Snapshot, StudyView, TrialView
 from tuning_operator.study.status import ACCEPTED, FAILED, SUCCEEDED, Findings, study_status
 from tuning_operator.study.stopping import Directive, directives, standing
@@ -125,6 +126,7 @@ class _Plan:
         places = self._next_places(after, free) if may_start and search is None else []
         asked = concluding.follow_ups_left(snapshot, after)[:free] if may_start and _has_succeeded(search) else []
         follow_ups = tuple(concluding.new_follow_ups(study, asked, after))
+        new_trials = (*self._new_trials(places), *follow_ups)
         draws = tuple(
             (a.number, p)
             for a, p in places
@@ -141,15 +143,17 @@ class _Plan:
                 for look in self.looks
                 if look.step.status != look.trial.status
             ),
-            new_trials=(*self._new_trials(places), *follow_ups),
+            new_trials=tuple(replace(new, starts=False) for new in new_trials) if packs(study.spec) else new_trials,
             asks_analysis=accepted and concluding.wants_analysis(snapshot, after, search),
             new_study=None if outcome is None else chain.following(snapshot, outcome, used),
             draws=draws,
-            new_jobs=tuple(
-                NewJob(look.after, look.step.status.attempt) for look in self.looks if look.step.start and may_start
+            new_jobs=packed(
+                study.spec,
+                [look.after for look in self.looks if look.step.start and may_start],
+                after,
             ),
-            deletions=tuple(look.step.deletion for look in self.looks if look.step.deletion is not None),
-            expiries=tuple(look.step.expiry for look in self.looks if look.step.expiry is not None),
+            deletions=self._deletions(),
+            expiries=self._expiries(),
             study_status=status if status != study.status else None,
             events=(
                 *_of_study(snapshot, findings),
@@ -157,11 +161,28 @@ class _Plan:
                 *(event for look in self.looks for event in look.step.events),
             ),
             questions=frozenset(look.trial.name for look in self.looks if look.step.asks),
-            look_again_after=self._look_again(used, obstacle, goes_on),
+            look_again_after=timedelta(0)
+            if packs(study.spec) and new_trials
+            else self._look_again(used, obstacle, goes_on),
         )
 
+    def _deletions(self) -> tuple[JobDeletion, ...]:
+        """Each Job once: all trials of a pack may ask for its deletion."""
+        asked = [look.step.deletion for look in self.looks if look.step.deletion is not None]
+        return tuple({deletion.job.uid: deletion for deletion in asked}.values())
+
+    def _expiries(self) -> tuple[JobExpiry, ...]:
+        """Each Job once, with the longest time that one of a pack's trials asks for."""
+        asked = [look.step.expiry for look in self.looks if look.step.expiry is not None]
+        return tuple({expiry.job.uid: expiry for expiry in sorted(asked, key=lambda expiry: expiry.after)}.values())
+
     def _next_places(self, after: Sequence[TrialView], free: int) -> list[tuple[Arm, int]]:
-        return next_places(self.snapshot.study.spec, ((t.spec, t.status) for t in after), free)
+        spec = self.snapshot.study.spec
+        together = None
+        if packs(spec):
+            learned = pack_sizes(spec, after)
+            together = {arm.number: learned.get(arm.number, pack_size(spec)) for arm in arms_of(spec)}
+        return next_places(spec, ((t.spec, t.status) for t in after), free, together)
 
     def _new_trials(self, places: Iterable[tuple[Arm, int]]) -> Iterator[NewTrial]:
         """Yield the trials whose points are known: the others are drawn before the next decision."""

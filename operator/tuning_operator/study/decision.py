@@ -26,14 +26,15 @@ class NewTrial:
 
     name: str
     spec: TuningTrialSpec
+    starts: bool = True
+    """False: it waits for its Job until it is known with which others it can share one."""
 
 
 @dataclass(frozen=True)
 class NewJob:
-    """A Job to create for an attempt of an existing trial."""
+    """A Job to create for the attempt that the status names, of one trial or of several that share a process."""
 
-    trial: TrialView
-    attempt: int
+    trials: tuple[TrialView, ...]
 
 
 @dataclass(frozen=True)

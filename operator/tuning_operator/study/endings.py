@@ -2,6 +2,9 @@
 
 A result is a record `Completed` and exit code 0. Infeasible is evidence about the search space and never an error.
 Failed is the user's bug or configuration. Lost is nobody's fault and free of charge.
+
+Of a pack, each trial ends by its own word. What ends the process as a whole, such as too little memory for all of them
+together, says nothing about one of them: those without an end of their own run again in smaller packs.
 """
 
 import math
@@ -13,6 +16,7 @@ from enum import Enum, auto
 from tuning_contract.curve import Point
 from tuning_contract.environment import ContractError
 from tuning_contract.exit_codes import ExitCode
+from tuning_contract.pack_record import PackRecord
 from tuning_contract.record import FinalRecord, RecordStatus
 from tuning_operator.study.snapshot import JobView, PodView, StudyView, TrialView
 from tuning_operator.study.starting import CANNOT_START, CANNOT_START_WORDS
@@ -27,9 +31,13 @@ class EndingKind(Enum):
     LOST = auto()
     UNRECORDED = auto()
     """The container ended well but left no record: Prometheus may know the result."""
+    SPLIT = auto()
+    """A pack was too much for its process, or for its image: this trial runs again with fewer beside it."""
 
 
 UNFINISHED = (RecordStatus.RUNNING, RecordStatus.INTERRUPTED)
+OUT_OF_MEMORY = "OutOfMemory"
+UNTRAINABLE = "these hyperparameters cannot be trained with"
 DEADLINE = "DeadlineExceeded"
 TURNED_AWAY = frozenset({"UnexpectedAdmissionError", "NodeAffinity", "NodeShutdown", "TopologyAffinityError"})
 """Why a kubelet fails a pod that the scheduler gave it, beside OutOfcpu and its like: nothing that the pod did."""
@@ -101,7 +109,7 @@ def _ended_well(study: StudyView, trial: TrialView, pod: PodView) -> Ending:
 
 def _verdict_of_record(record: FinalRecord, value: Point | None, pod: PodView) -> Verdict:
     if record.status is RecordStatus.INFEASIBLE:
-        return EndingKind.INFEASIBLE, _reason(record, "Infeasible"), record.message
+        return EndingKind.INFEASIBLE, _reason(record, "Infeasible"), record.message or UNTRAINABLE
     if record.status in UNFINISHED and (pod.deleting or pod.disrupted):
         return EndingKind.LOST, "Interrupted", "the container was interrupted and exited with 0"
     if record.status is not RecordStatus.COMPLETED:
@@ -118,12 +126,24 @@ def _verdict_of_record(record: FinalRecord, value: Point | None, pod: PodView) -
 def _ended_badly(study: StudyView, trial: TrialView, job: JobView, pod: PodView) -> Ending:
     record, _ = _record_of(study, trial, pod)
     code = pod.exit_code
-    kind, reason, message = _verdict_of_failure(job, pod, record)
+    kind, reason, message = _verdict_of_member(job, pod, record) or _verdict_of_failure(job, pod, record)
     if record is not None and record.message:
         message = f"{message}: {record.message}"
-    elif code not in (None, 0) and pod.termination_message and record is None:
+    elif code not in (None, 0) and pod.termination_message and record is None and not pod.members:
         message = f"{message}: {pod.termination_message[-400:]}"
     return Ending(kind, reason, message, record, None, pod.finished, pod.uid)
+
+
+def _verdict_of_member(job: JobView, pod: PodView, record: FinalRecord | None) -> Verdict | None:
+    """Return what the failure of a pack means for one of its trials; None: what it means for a trial alone."""
+    if job.size == 1:
+        return None
+    if record is not None and record.status is RecordStatus.INFEASIBLE:
+        return EndingKind.INFEASIBLE, _reason(record, "Infeasible"), UNTRAINABLE
+    kind, reason, message = _verdict_of_failure(job, pod, record)
+    if kind is EndingKind.LOST or reason == CANNOT_START:
+        return None
+    return EndingKind.SPLIT, reason, f"{message}, with {job.size} trials in one process"
 
 
 def _verdict_of_failure(job: JobView, pod: PodView, record: FinalRecord | None) -> Verdict:
@@ -133,12 +153,12 @@ def _verdict_of_failure(job: JobView, pod: PodView, record: FinalRecord | None) 
 def _verdict_of_infeasible(pod: PodView, record: FinalRecord | None) -> Verdict | None:
     # By the kubelet's reason and never by 137 alone: 137 is any SIGKILL, an eviction's too.
     if pod.exit_reason == "OOMKilled":
-        return EndingKind.INFEASIBLE, "OutOfMemory", "the container was killed for its memory limit"
+        return EndingKind.INFEASIBLE, OUT_OF_MEMORY, "the container was killed for its memory limit"
     if pod.exit_code == ExitCode.OUT_OF_MEMORY:
-        return EndingKind.INFEASIBLE, "OutOfMemory", "the process ran out of memory"
+        return EndingKind.INFEASIBLE, OUT_OF_MEMORY, "the process ran out of memory"
     if pod.exit_code == ExitCode.DIVERGED or (record is not None and record.status is RecordStatus.INFEASIBLE):
         reason = _reason(record, "NonFiniteObjective")
-        return EndingKind.INFEASIBLE, reason, "these hyperparameters cannot be trained with"
+        return EndingKind.INFEASIBLE, reason, UNTRAINABLE
     return None
 
 
@@ -190,11 +210,28 @@ def _record_of(study: StudyView, trial: TrialView, pod: PodView) -> tuple[FinalR
     if not pod.termination_message:
         return None, "its termination message is empty"
     try:
-        record = FinalRecord.decode(pod.termination_message)
+        if pod.members:
+            record = _record_in_pack(study, trial, pod, PackRecord.decode(pod.termination_message))
+        else:
+            record = FinalRecord.decode(pod.termination_message)
     except ContractError as error:
         return None, str(error)
-    expected = (study.uid, trial.name, pod.attempt, trial.spec.parameters_hash)
+    if record is None:
+        return None, "its record is another pack's, or had no room for this trial"
+    attempt = next((member.attempt for member in pod.members if member.trial == trial.name), pod.attempt)
+    expected = (study.uid, trial.name, attempt, trial.spec.parameters_hash)
     if (record.study_uid, record.trial, record.attempt, record.parameters_hash) != expected:
         return None, "its record is another trial's, another attempt's, or was made with other parameters"
     # JSON may hold halves of surrogate pairs, which no UTF-8 can.
     return replace(record, message=record.message.encode(errors="replace").decode()), ""
+
+
+def _record_in_pack(study: StudyView, trial: TrialView, pod: PodView, pack: PackRecord) -> FinalRecord | None:
+    """Return what a pack's record says of one trial; None: nothing."""
+    if pack.pack_hash != pod.pack_hash:
+        return None
+    for member, result in zip(pod.members, pack.results, strict=False):
+        if member.trial == trial.name and member.uid in ("", trial.uid):
+            metric = study.spec.objective.metric
+            return result.record(pack.study_uid, trial.name, member.attempt, trial.spec.parameters_hash, metric)
+    return None

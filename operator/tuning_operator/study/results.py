@@ -76,6 +76,25 @@ def from_samples(samples: Sequence[Sample], spec: TuningStudySpec, ended: dateti
     )
 
 
+def with_scraped_curve(result: TrialResult, samples: Sequence[Sample], spec: TuningStudySpec) -> TrialResult:
+    """Return a result whose own curve was short, with what was scraped of it; what it states stays as it is.
+
+    At a step that both have, the scraped evaluation has more metrics, and the record the exact objective.
+    """
+    with_steps = [sample for sample in evaluations(samples) if sample.step is not None]
+    if not with_steps:
+        return result
+    objective = spec.objective.metric
+    scraped = _curve_of([Point(s.step or 0, s.value) for s in with_steps], with_steps, objective)
+    rows = {
+        point.step: Row(point.step, (point.value, *[None] * (len(scraped.metrics) - 1)))
+        for point in written_points(result)
+    }
+    rows |= {row.step: Row(row.step, (rows.get(row.step, row).values[0], *row.values[1:])) for row in scraped.rows}
+    whole = Curve(scraped.metrics, tuple(rows[step] for step in sorted(rows)))
+    return result.model_copy(update={"curve": _text(curve_within(whole.thinned(CURVE_POINTS), MAX_CURVE).to_json())})
+
+
 def written_curve(result: TrialResult | None) -> Curve:
     """Return the curve that a trial's status holds; an empty one: it holds none that can be read."""
     return Curve() if result is None or result.curve is None else _read_curve(result.curve)

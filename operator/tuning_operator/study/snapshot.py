@@ -1,9 +1,10 @@
 """The world as one study sees it at one moment: frozen values, and nothing that can call out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import NamedTuple
 
 from tuning_contract.metrics import TRIAL_OBJECTIVE
 from tuning_operator.api.study import TuningStudySpec
@@ -11,6 +12,16 @@ from tuning_operator.api.study_status import TuningStudyStatus
 from tuning_operator.api.trial import TuningTrialSpec, TuningTrialStatus
 from tuning_operator.playbook.analysis import Analysis
 from tuning_operator.search.suggest import Suggestion
+
+
+class Member(NamedTuple):
+    """One of the trials that a pod trains."""
+
+    trial: str
+    attempt: int
+    uid: str = ""
+    """Of the trial: one that was deleted and drawn again has its name, and perhaps other parameters."""
+
 
 Place = tuple[int, int]
 """Of a trial in its study: the arm's number and the position in the arm."""
@@ -77,7 +88,7 @@ class PreviousStudy:
 
 @dataclass(frozen=True)
 class JobView:
-    """One attempt's Job."""
+    """One attempt's Job; of a pack, as one of its trials sees it."""
 
     name: str
     uid: str
@@ -90,6 +101,25 @@ class JobView:
     failure: str = ""
     """The message of the condition Failed."""
     has_ttl: bool = False
+    members: tuple[Member, ...] = ()
+    """The trials of a pack, in the order of TUNING_PACK; empty: it trains one alone."""
+    trial_uid: str = ""
+    """Of the trial that sees a pack's Job so; empty of a Job of one trial, which goes with it."""
+
+    @property
+    def size(self) -> int:
+        """How many trials it trains."""
+        return len(self.members) or 1
+
+    def as_each_sees_it(self) -> "tuple[JobView, ...]":
+        """Return the Job once for each trial that it trains, with that trial's name and attempt."""
+        if not self.members:
+            return (self,)
+        return tuple(replace(self, trial=m.trial, attempt=m.attempt, trial_uid=m.uid) for m in self.members)
+
+    def is_of(self, trial: TrialView) -> bool:
+        """Whether it trains this very trial, and not one that was deleted and had its name."""
+        return self.trial_uid in ("", trial.uid)
 
     @property
     def finished(self) -> bool:
@@ -129,6 +159,10 @@ class PodView:
     exit_reason: str = ""
     """The kubelet's word, such as OOMKilled or Error."""
     termination_message: str = ""
+    members: tuple[Member, ...] = ()
+    """The trials of a pack, in the order of TUNING_PACK; empty: it trains one alone."""
+    pack_hash: str = ""
+    """Of TUNING_PACK, of which a pack's record must be."""
 
     @property
     def lost(self) -> bool:
@@ -222,7 +256,7 @@ class Snapshot:
     trials: Mapping[str, TrialView] = field(default_factory=dict)
     """By name."""
     jobs: Mapping[str, tuple[JobView, ...]] = field(default_factory=dict)
-    """By trial name, by ascending attempt."""
+    """By trial name, by ascending attempt, of one attempt the oldest first; a pack's stands at each of its trials."""
     pods: Mapping[str, tuple[PodView, ...]] = field(default_factory=dict)
     """By Job uid, oldest first."""
     metrics: MetricsView = field(default_factory=MetricsView)
@@ -245,16 +279,26 @@ class Snapshot:
         lowest: dict[str, int] = {}
         for pods in self.pods.values():
             for pod in pods:
-                if not pod.over:
-                    lowest[pod.trial] = min(pod.attempt, lowest.get(pod.trial, pod.attempt))
+                for member in () if pod.over else pod.members or (Member(pod.trial, pod.attempt),):
+                    now = self.trials.get(member.trial)
+                    # The pod of a trial that was deleted, and drawn again, comes before each of the new one's.
+                    attempt = member.attempt if now is None or member.uid in ("", now.uid) else -1
+                    lowest[member.trial] = min(attempt, lowest.get(member.trial, attempt))
         return lowest
 
     def job_of(self, trial: TrialView) -> JobView | None:
         """Return the Job of the trial's current attempt."""
-        for job in self.jobs.get(trial.name, ()):
-            if job.attempt == trial.status.attempt:
-                return job
-        return None
+        return next((job for job in self.jobs_of(trial) if job.attempt == trial.status.attempt), None)
+
+    def jobs_of(self, trial: TrialView) -> list[JobView]:
+        """Return the Jobs of all of the trial's attempts, those that are not being deleted first."""
+        own = [job for job in self.jobs.get(trial.name, ()) if job.is_of(trial)]
+        return sorted(own, key=lambda job: (job.attempt, job.deleting))
+
+    def still_trains_others(self, job: JobView) -> bool:
+        """Whether a pack has trials that have not come to their end."""
+        views = [(member, self.trials.get(member.trial)) for member in job.members]
+        return any(v is not None and m.uid in ("", v.uid) and not v.status.state.is_finished for m, v in views)
 
     def pods_of(self, job: JobView) -> tuple[PodView, ...]:
         """Return the Job's pods, oldest first."""

@@ -105,6 +105,9 @@ def curves_by_arm(snapshot: Snapshot) -> Mapping[int, list[Curve]]:
     for trial in snapshot.trials.values():
         if not trial.spec.purpose.is_search:
             continue  # A retrain is to end as the others did, and a probe is meant to go wrong.
+        job = snapshot.job_of(trial)
+        if job is not None and job.size > 1:
+            continue  # Its process cannot be ended for it alone, and trains the others no faster without it.
         # A rule that compares nothing needs no curve of what has ended: of ten thousand trials, a few run.
         ended = trial.status.state.is_finished
         # Nor is a trial measured by one that violates a constraint: it could never be the best.

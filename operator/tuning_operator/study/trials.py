@@ -11,7 +11,15 @@ from tuning_operator.api.trial import StopRecord, TrialProgress, TrialResult, Tr
 from tuning_operator.study import results
 from tuning_operator.study.conditions import condition, cut, merged
 from tuning_operator.study.decision import Event, JobDeletion, JobExpiry
-from tuning_operator.study.endings import STRAGGLING, Ending, EndingKind, ending_of, is_straggling, record_of
+from tuning_operator.study.endings import (
+    OUT_OF_MEMORY,
+    STRAGGLING,
+    Ending,
+    EndingKind,
+    ending_of,
+    is_straggling,
+    record_of,
+)
 from tuning_operator.study.snapshot import JobView, PodView, Snapshot, TrialView
 
 SUCCEEDED = "Succeeded"
@@ -23,6 +31,7 @@ MAX_RESULTS_LOST = 1
 """A trial whose result could not be read runs again this often."""
 FIRST_BACKOFF = timedelta(seconds=1)
 LONGEST_BACKOFF = timedelta(minutes=5)
+NO_JOB: dict[str, Any] = {"job": None, "pack_size": None, "progress": None}
 RESUMED: dict[str, Any] = {"state": TrialState.PENDING, "reason": "Resumed", "message": "The study goes on."}
 
 
@@ -57,8 +66,9 @@ def is_settled(snapshot: Snapshot, trial: TrialView) -> bool:
     """Whether nothing is left to do for the trial, so that there is no need to look at it."""
     if not trial.status.state.is_finished:
         return False
-    jobs = snapshot.jobs.get(trial.name, ())
-    return all(job.deleting or (job.has_ttl and job.finished) for job in jobs)
+    jobs = snapshot.jobs_of(trial)
+    # The last trial of a pack to come to its end releases the Job of all.
+    return all(job.deleting or (job.has_ttl and job.finished) or snapshot.still_trains_others(job) for job in jobs)
 
 
 def advance(snapshot: Snapshot, trial: TrialView, halt: Halt | None) -> TrialStep:
@@ -70,6 +80,8 @@ def advance(snapshot: Snapshot, trial: TrialView, halt: Halt | None) -> TrialSte
     job = snapshot.job_of(trial)
     if job is None:
         return _without_job(snapshot, trial, halt)
+    if twin := _younger_twin(snapshot, trial):
+        return TrialStep(trial.status, deletion=JobDeletion(twin, f"Job {job.name} trains {trial.name} already."))
     pods = snapshot.pods_of(job)
     ending = ending_of(snapshot.study, trial, job, pods, snapshot.now)
     if ending is None:
@@ -83,8 +95,8 @@ def _tidy(snapshot: Snapshot, trial: TrialView) -> TrialStep:
     A Job that still runs is deleted: the operator was killed before it came to that, or saw the Job too late, or its
     pod has other containers that do not end. One whose container ended well completes by itself in a moment.
     """
-    for job in snapshot.jobs.get(trial.name, ()):
-        if job.deleting:
+    for job in snapshot.jobs_of(trial):
+        if job.deleting or snapshot.still_trains_others(job):
             continue
         well = [pod for pod in snapshot.pods_of(job) if pod.exit_code == 0]
         if not job.finished and (not well or any(is_straggling(pod, snapshot.now) for pod in well)):
@@ -114,11 +126,19 @@ def _without_job(snapshot: Snapshot, trial: TrialView, halt: Halt | None) -> Tri
     return TrialStep(status, start=True)
 
 
+def _younger_twin(snapshot: Snapshot, trial: TrialView) -> JobView | None:
+    """Return a second Job of the same attempt: two operators, for the moment in which they overlap, may pack alike
+    trials differently. Of an attempt alone there is none: its Job has but one name."""
+    attempts = [job for job in snapshot.jobs_of(trial) if job.attempt == trial.status.attempt]
+    return next((job for job in attempts[1:] if not job.deleting), None)
+
+
 def _predecessor_lives(snapshot: Snapshot, trial: TrialView) -> bool:
     """Two pods must never share a GPU or a checkpoint: an earlier attempt has to be through first."""
     if snapshot.trials_with_living_pods.get(trial.name, trial.status.attempt) < trial.status.attempt:
         return True
-    earlier = [job for job in snapshot.jobs.get(trial.name, ()) if job.attempt < trial.status.attempt]
+    jobs = snapshot.jobs.get(trial.name, ())
+    earlier = [job for job in jobs if job.attempt < trial.status.attempt or not job.is_of(trial)]
     return any(not job.finished or any(not pod.over for pod in snapshot.pods_of(job)) for job in earlier)
 
 
@@ -126,7 +146,7 @@ def _attempt_over(
     snapshot: Snapshot, trial: TrialView, halt: Halt | None, ending: Ending, job: JobView | None = None
 ) -> TrialStep:
     """The attempt ended without a verdict: because we stopped it, or because it was lost."""
-    next_attempt: dict[str, Any] = {"attempt": trial.status.attempt + 1, "job": None, "progress": None}
+    next_attempt: dict[str, Any] = {"attempt": trial.status.attempt + 1, **NO_JOB}
     if halt is not None:
         return _halted(snapshot, trial, halt, **next_attempt)
     if trial.status.state.is_held:
@@ -206,7 +226,7 @@ def _observed(
     before = trial.status
     running = next((pod for pod in reversed(pods) if pod.running), None)
     lost = [] if ending else [pod.uid for pod in pods if pod.lost and pod.uid not in before.lost_pods]
-    changes: dict[str, Any] = {"job": job.name, "retry_after": None}
+    changes: dict[str, Any] = {"job": job.name, **_company(job), "retry_after": None}
     if lost:
         changes["lost_pods"] = [*before.lost_pods, *lost]
         changes["infrastructure_retries"] = before.infrastructure_retries + len(lost)
@@ -243,7 +263,9 @@ def _progress(snapshot: Snapshot, trial: TrialView) -> TrialProgress | None:
 def _ended(snapshot: Snapshot, trial: TrialView, job: JobView, ending: Ending, halt: Halt | None) -> TrialStep:
     match ending.kind:
         case EndingKind.RESULT | EndingKind.INFEASIBLE:
-            result = None if ending.record is None else results.from_record(ending.record, snapshot.study.spec)
+            if job.size > 1 and trial.name not in snapshot.metrics.whole and snapshot.metrics.reachable:
+                return TrialStep(trial.status, asks=True)  # a pack's record has room for a part of each curve
+            result = _recorded(snapshot, trial, ending)
             if ending.kind is EndingKind.RESULT and result is not None:
                 return _with_result(snapshot, trial, job, ending, result)
             return _finished(snapshot, trial, job, TrialState.INFEASIBLE, ending, result)
@@ -253,6 +275,41 @@ def _ended(snapshot: Snapshot, trial: TrialView, job: JobView, ending: Ending, h
             return _attempt_over(snapshot, trial, halt, ending, job)
         case EndingKind.UNRECORDED:
             return _unrecorded(snapshot, trial, job, ending)
+        case EndingKind.SPLIT:
+            return _split(snapshot, trial, job, ending, halt)
+
+
+def _recorded(snapshot: Snapshot, trial: TrialView, ending: Ending) -> TrialResult | None:
+    if ending.record is None:
+        return None
+    result = results.from_record(ending.record, snapshot.study.spec)
+    return results.with_scraped_curve(result, snapshot.metrics.whole.get(trial.name, ()), snapshot.study.spec)
+
+
+def _split(snapshot: Snapshot, trial: TrialView, job: JobView, ending: Ending, halt: Halt | None) -> TrialStep:
+    """Run the trial again, free of charge, with fewer beside it; alone where the pack did not end for its memory."""
+    most = job.size // 2 if ending.reason == OUT_OF_MEMORY else 1
+    if halt is not None:
+        smaller = replace(trial, status=trial.status.model_copy(update={"max_packed": most}))
+        return _attempt_over(snapshot, smaller, halt, ending, job)
+    company = "alone" if most == 1 else f"in a pack of at most {most}"
+    status = _with(
+        snapshot,
+        trial,
+        state=TrialState.PENDING,
+        reason="PackSplit",
+        message=cut(f"{ending.message}; it runs again, {company}."),
+        attempt=trial.status.attempt + 1,
+        max_packed=most,
+        **NO_JOB,
+    )
+    event = Event("PackSplit", f"{ending.reason}: {ending.message}; it runs again, {company}", trial=trial.name)
+    return TrialStep(status, events=(event,), look_again_after=timedelta(0))
+
+
+def _company(job: JobView) -> dict[str, Any]:
+    """Return what a trial's status says of those that share its process."""
+    return {"pack_size": job.size, "packed_in": job.name} if job.size > 1 else {"pack_size": None, "packed_in": None}
 
 
 def _with_result(snapshot: Snapshot, trial: TrialView, job: JobView, ending: Ending, result: TrialResult) -> TrialStep:
@@ -291,6 +348,7 @@ def _finished(
         reason=ending.reason,
         message=cut(ending.message),
         job=job.name,
+        **_company(job),
         result=result,
         progress=None,
         # One that the rule was about to stop, and that was faster.
@@ -327,8 +385,7 @@ def _lost(snapshot: Snapshot, trial: TrialView, ending: Ending, job: JobView | N
         reason=ending.reason,
         message=f"{ending.message}; it starts again.",
         attempt=before.attempt + 1,
-        job=None,
-        progress=None,
+        **NO_JOB,
         retry_after=snapshot.now + wait,
     )
     event = Event("TrialLost", f"{ending.message}; attempt {before.attempt + 1} follows", trial=trial.name)
@@ -352,7 +409,9 @@ def _retries_exceeded(snapshot: Snapshot, trial: TrialView, job: JobView | None)
         progress=None,
         completion_time=snapshot.now,
     )
-    deletion = JobDeletion(job, message) if job is not None and not job.finished and not job.deleting else None
+    # A pack goes on without it.
+    over = job is None or job.finished or job.deleting or job.size > 1
+    deletion = JobDeletion(job, message) if job is not None and not over else None
     event = Event("TrialFailed", f"InfrastructureRetriesExceeded: {message}", True, trial.name)
     return TrialStep(status, deletion=deletion, events=(event,))
 
@@ -401,8 +460,9 @@ def _result_lost(snapshot: Snapshot, trial: TrialView, job: JobView, ending: End
         reason="ResultLost",
         message=f"{message}; it runs once more.",
         attempt=trial.status.attempt + 1,
-        job=None,
-        progress=None,
+        **NO_JOB,
+        # In a pack its record may have had no room for it.
+        max_packed=1 if job.size > 1 else trial.status.max_packed,
         results_lost=lost,
     )
     return TrialStep(status, start=True, events=(Event("ResultLost", message, True, trial.name),))

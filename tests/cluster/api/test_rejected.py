@@ -328,6 +328,11 @@ SEARCHES = {
 }
 
 STOPPINGS = {
+    "halving of trials that share a process": (
+        a_study(stopping={"rule": "SuccessiveHalving"}, trial={"maxPacked": 4, "checkpoint": {"claimName": "c"}}),
+        f"spec.trial.maxPacked: {INVALID}: rules Median and SuccessiveHalving end one trial before the others, and "
+        "trials that share a process end together: with trial.maxPacked above 1 use DivergedOnly or None",
+    ),
     "halving without a checkpoint": (
         a_study(stopping={"rule": "SuccessiveHalving"}),
         f"spec.stopping.rule: {INVALID}: rule SuccessiveHalving pauses trials and goes on with them: "

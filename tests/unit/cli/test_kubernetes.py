@@ -49,7 +49,7 @@ def test_a_list_of_kubectls_becomes_trials() -> None:
     assert [t.index for t in study.trials] == [0, 1, 2]
     assert [t.state for t in study.trials] == [State.SUCCEEDED, State.SUCCEEDED, State.RUNNING]
     assert study.trials[1].value == 0.25
-    assert study.trials[0].curve.values["validation_loss"] == (0.9, 0.5)
+    assert tuple(study.trials[0].curve.values["validation_loss"]) == (0.9, 0.5)
 
 
 def test_trials_of_other_studies_are_left_out_and_counted() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.builders import a_study, a_trial, merged
 from tuning_operator.api import names
-from tuning_operator.clients.views import job_view, moment, pod_view, study_view, trial_view
+from tuning_operator.clients.views import job_view, members_of, moment, pod_view, study_view, trial_view
 
 Manifest = dict[str, Any]
 LABELS = {names.LABEL_TRIAL: "digits-0", names.LABEL_ATTEMPT: "2", names.LABEL_STUDY_UID: "u"}
@@ -170,3 +170,37 @@ def test_a_finished_trials_curve_is_not_kept() -> None:
 @pytest.mark.parametrize("text", ["2026-03-01T12:00:00Z", "2026-03-01T12:00:00.000000Z", "2026-03-01T13:00:00+01:00"])
 def test_moments_are_utc(text: str) -> None:
     assert moment(text) == datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("labels", "annotations", "members"),
+    [
+        (
+            {names.LABEL_PACK: "3f2a"},
+            {names.ANNOTATION_MEMBERS: '[["a",0,"u"],["b",2,"v"]]'},
+            (("a", 0, "u"), ("b", 2, "v")),
+        ),
+        ({}, {names.ANNOTATION_MEMBERS: '[["a",0,"u"],["b",2,"v"]]'}, ()),
+        ({names.LABEL_PACK: "3f2a"}, {}, ()),
+        ({names.LABEL_PACK: "3f2a"}, {names.ANNOTATION_MEMBERS: "["}, ()),
+        ({names.LABEL_PACK: "3f2a"}, {names.ANNOTATION_MEMBERS: "[3]"}, ()),
+        ({names.LABEL_PACK: "3f2a"}, {names.ANNOTATION_MEMBERS: '[["a",true,"u"]]'}, ()),
+    ],
+)
+def test_the_trials_of_a_pack(
+    labels: dict[str, str], annotations: dict[str, str], members: tuple[tuple[str, int, str], ...]
+) -> None:
+    assert members_of({"labels": labels, "annotations": annotations}) == members
+
+
+def test_each_trial_of_a_pack_sees_its_own_attempt() -> None:
+    meta = {
+        "labels": {**LABELS, names.LABEL_PACK: "3f2a"},
+        "annotations": {names.ANNOTATION_MEMBERS: '[["a",0,"u"],["b",2,"v"]]'},
+    }
+    job = job_view(merged(a_job([]), {"metadata": meta}))
+    assert [(seen.trial, seen.attempt, seen.trial_uid, seen.uid, seen.size) for seen in job.as_each_sees_it()] == [
+        ("a", 0, "u", job.uid, 2),
+        ("b", 2, "v", job.uid, 2),
+    ]
+    assert job_view(a_job([])).as_each_sees_it() == (job_view(a_job([])),)

@@ -10,6 +10,7 @@ from tuning_contract.curve import (
     MetricValues,
     Point,
     Row,
+    best_few_of,
     best_of,
     by_metric,
     late_median_of,
@@ -112,6 +113,22 @@ def test_best_of(values: list[float], minimal: int | None, maximal: int | None) 
     assert [best_of(points, "Minimize"), best_of(points, "Maximize")] == [
         None if index is None else points[index] for index in (minimal, maximal)
     ]
+
+
+@pytest.mark.parametrize(
+    ("values", "count", "minimal", "maximal"),
+    [
+        ([], 3, [], []),
+        ([3.0, 1.0, 2.0], 2, [1, 2], [0, 2]),
+        ([3.0, 1.0], 3, [1, 0], [0, 1]),
+        ([1.0, 2.0, 1.0, 2.0], 3, [0, 2, 1], [1, 3, 0]),
+        ([math.nan, 2.0, -math.inf, 1.0, math.inf], 3, [3, 1], [1, 3]),
+    ],
+)
+def test_best_few_of(values: list[float], count: int, minimal: list[int], maximal: list[int]) -> None:
+    points = [Point(index, value) for index, value in enumerate(values)]
+    assert [point.step for point in best_few_of(points, "Minimize", count)] == minimal
+    assert [point.step for point in best_few_of(points, "Maximize", count)] == maximal
 
 
 @pytest.mark.parametrize(

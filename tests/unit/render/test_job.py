@@ -1,14 +1,17 @@
 """The Job of an attempt: what the template says wins, what it leaves open is filled in."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.support.views import UID, a_study, a_trial
 from tuning_contract.environment import TrialEnvironment
+from tuning_contract.pack import PackEnvironment, pack_hash
 from tuning_operator.api import names
+from tuning_operator.clients.views import members_of
 from tuning_operator.render.job import GRACE_SECONDS, container_name, environment, job
-from tuning_operator.study.snapshot import StudyView
+from tuning_operator.study.snapshot import StudyView, TrialView
 
 Manifest = dict[str, Any]
 IMAGE = "localhost/default-trainer"
@@ -20,9 +23,15 @@ def with_pod(container: Manifest | None = None, **pod_spec: Any) -> StudyView:
     return a_study(trial={"template": {"spec": {"containers": [one], **pod_spec}}})
 
 
+def at_attempt(attempt: int, index: int = 0) -> TrialView:
+    """Return a trial whose next Job is that of this attempt."""
+    trial = a_trial(index)
+    return replace(trial, status=trial.status.model_copy(update={"attempt": attempt}))
+
+
 def pod_of(study: StudyView, attempt: int = 0) -> Manifest:
     """Return the rendered pod's spec."""
-    spec: Manifest = job(study, a_trial(), attempt, IMAGE)["spec"]["template"]["spec"]
+    spec: Manifest = job(study, [at_attempt(attempt)], IMAGE)["spec"]["template"]["spec"]
     return spec
 
 
@@ -33,7 +42,7 @@ def trainer_of(study: StudyView, attempt: int = 0) -> Manifest:
 
 
 def test_the_whole_job_of_the_smallest_study() -> None:
-    rendered = job(a_study(), a_trial(3), 2, IMAGE)
+    rendered = job(a_study(), [at_attempt(2, 3)], IMAGE)
     env = rendered["spec"]["template"]["spec"]["containers"][0].pop("env")
     labels = {
         "tuning-operator.dev/study": "digits",
@@ -119,7 +128,7 @@ def test_the_whole_job_of_the_smallest_study() -> None:
 def test_rendering_changes_nothing_in_the_study() -> None:
     study = with_pod({"env": [{"name": "A", "value": "1"}], "ports": [{"containerPort": 8000}]}, volumes=[])
     before = study.spec.model_dump_json()
-    first, second = job(study, a_trial(), 0, IMAGE), job(study, a_trial(), 0, IMAGE)
+    first, second = job(study, [a_trial()], IMAGE), job(study, [a_trial()], IMAGE)
     assert first == second
     assert study.spec.model_dump_json() == before
 
@@ -273,7 +282,7 @@ def test_where_the_record_goes_is_what_the_container_is_told() -> None:
 def test_labels_and_annotations_of_the_template_stay_beside_ours() -> None:
     metadata = {"labels": {"team": "a", names.LABEL_TRIAL: "forged"}, "annotations": {"note": "b"}}
     study = a_study(trial={"template": {"metadata": metadata}})
-    rendered = job(study, a_trial(), 0, IMAGE)["spec"]["template"]["metadata"]
+    rendered = job(study, [a_trial()], IMAGE)["spec"]["template"]["metadata"]
     assert rendered["labels"]["team"] == "a"
     assert rendered["labels"][names.LABEL_TRIAL] == names.trial_name("digits", UID, 0)
     assert rendered["annotations"]["note"] == "b"
@@ -281,7 +290,7 @@ def test_labels_and_annotations_of_the_template_stay_beside_ours() -> None:
 
 @pytest.mark.parametrize("name", ["a" * 253, "a." * 126 + "a", "digits"], ids=["long", "dotted", "short"])
 def test_names_and_labels_are_never_longer_than_kubernetes_takes(name: str) -> None:
-    rendered = job(a_study(view={"name": name}), a_trial(9999), 128, IMAGE)
+    rendered = job(a_study(view={"name": name}), [at_attempt(128, 9999)], IMAGE)
     assert len(rendered["metadata"]["name"]) <= 63
     assert "." not in rendered["metadata"]["name"]
     assert all(len(value) <= 63 for value in rendered["metadata"]["labels"].values())
@@ -297,5 +306,50 @@ def test_null_is_as_good_as_absent() -> None:
 def test_the_container_is_told_which_further_metrics_the_study_needs() -> None:
     constraints = [{"metric": "latency", "max": 10.0}, {"metric": "size", "max": 1.0, "at": "Last"}]
     study = a_study(objective={"constraints": constraints}, secondObjective={"metric": "latency"})
-    assert environment(study, a_trial(), 0, "/dev/termination-log").metrics == ("latency", "size")
-    assert environment(a_study(), a_trial(), 0, "/dev/termination-log").metrics == ()
+    assert environment(study, a_trial(), "/dev/termination-log").metrics == ("latency", "size")
+    assert environment(a_study(), a_trial(), "/dev/termination-log").metrics == ()
+
+
+def test_a_pack_is_one_job_that_names_its_trials_and_belongs_to_them() -> None:
+    trials = [at_attempt(0, 1), at_attempt(3, 2)]
+    checkpoint = {"claimName": "checkpoints", "path": "/c"}
+    study = a_study(trial={"checkpoint": checkpoint, "template": {"spec": {"containers": [{"name": "trainer"}]}}})
+    rendered = job(study, trials, IMAGE)
+    template = rendered["spec"]["template"]
+    env = {e["name"]: e["value"] for e in template["spec"]["containers"][0]["env"]}
+    pack = PackEnvironment.from_env(env)
+    assert [(m.trial, m.attempt) for m in pack.members] == [(trials[0].name, 0), (trials[1].name, 3)]
+    assert pack.members[1].checkpoint_dir == f"/c/{UID}/{trials[1].name}"
+    assert "TUNING_TRIAL" not in env
+    for metadata in (rendered["metadata"], template["metadata"]):
+        assert metadata["labels"][names.LABEL_PACK] == pack_hash(env["TUNING_PACK"])
+        assert metadata["labels"][names.LABEL_TRIAL] == trials[0].name
+        assert members_of(metadata) == tuple((t.name, t.status.attempt, t.uid) for t in trials)
+    owners = rendered["metadata"]["ownerReferences"]
+    assert [(owner["name"], owner["controller"]) for owner in owners] == [
+        (trials[0].name, True),
+        (trials[1].name, False),
+    ]
+    assert rendered["metadata"]["name"].startswith(f"{trials[0].name}-pack-")
+    again = [replace(trial, uid=f"another-{n}") for n, trial in enumerate(trials)]
+    assert job(study, again, IMAGE)["metadata"]["name"] != rendered["metadata"]["name"]
+
+
+def test_no_template_can_say_what_a_pod_trains() -> None:
+    forged = {names.LABEL_PACK: "3f2a", "team": "a"}
+    metadata = {"labels": forged, "annotations": {names.ANNOTATION_MEMBERS: '[["another",0]]', "note": "b"}}
+    study = a_study(trial={"template": {"metadata": metadata}})
+    rendered = job(study, [a_trial()], IMAGE)["spec"]["template"]["metadata"]
+    assert rendered["labels"]["team"] == "a"
+    assert members_of(rendered) == ()
+    assert names.ANNOTATION_MEMBERS not in rendered["annotations"]
+
+
+def test_a_parameters_text_reaches_the_container_as_it_is() -> None:
+    trial = a_trial()
+    text = '{"name":"$(TUNING_STUDY) costs $5"}'
+    trial = replace(trial, spec=trial.spec.model_copy(update={"parameters": text}))
+    env = job(a_study(), [trial], IMAGE)["spec"]["template"]["spec"]["containers"][0]["env"]
+    (told,) = (each["value"] for each in env if each["name"] == "TUNING_PARAMETERS")
+    # Kubernetes takes a doubled sign for one, and expands nothing after it.
+    assert told == text.replace("$", "$$")

@@ -14,6 +14,11 @@ def only(name: str, *values: str) -> dict[str, Any]:
     return {"when": {"name": name, "values": list(values)}}
 
 
+def packed(**container: Any) -> dict[str, Any]:
+    """Return spec.trial with packs, and one container with these fields."""
+    return {"maxPacked": 4, "template": {"spec": {"containers": [{"name": "trainer", **container}]}}}
+
+
 @pytest.mark.parametrize(
     ("spec", "reason", "message"),
     [
@@ -81,6 +86,21 @@ def only(name: str, *values: str) -> dict[str, Any]:
             "is trainr; the template has trainer",
         ),
         ({"budget": {"maxDuration": "0s"}}, "BudgetInvalid", "longer than nothing"),
+        (
+            {"trial": packed(args=["--lr=$(TUNING_PARAMETER_LEARNING_RATE)", "--study=$(TUNING_STUDY)"])},
+            "TemplateInvalid",
+            "the template uses TUNING_PARAMETER_LEARNING_RATE, which only a trial with a process of its own has",
+        ),
+        (
+            {"trial": packed(), "objective": {"constraints": [{"metric": "peak_memory_bytes", "max": 1e9}]}},
+            "ObjectiveInvalid",
+            "peak_memory_bytes is measured of a whole process: remove maxPacked",
+        ),
+        (
+            {"trial": packed(env=[{"name": "NAME", "value": "run-$(TUNING_TRIAL)"}])},
+            "TemplateInvalid",
+            "the template uses TUNING_TRIAL, which only",
+        ),
     ],
 )
 def test_a_specification_that_cannot_run_is_refused(spec: dict[str, Any], reason: str, message: str) -> None:
@@ -104,6 +124,8 @@ def test_a_specification_that_cannot_run_is_refused(spec: dict[str, Any], reason
             ]
         },
         {"hyperparameters": [a_fixed()]},
+        {"trial": packed(args=["--study=$(TUNING_STUDY)"])},
+        {"trial": {**packed(args=["--lr=$(TUNING_PARAMETER_LEARNING_RATE)"]), "maxPacked": 1}},
     ],
 )
 def test_a_sound_specification_is_accepted(spec: dict[str, Any]) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from tests.support.views import UID, a_job, a_pod, a_record, a_study, a_trial, after, running
-from tuning_contract.record import RecordStatus
+from tuning_contract.pack_record import MemberResult, PackRecord
+from tuning_contract.record import FinalRecord, RecordStatus
 from tuning_operator.study.endings import Ending, EndingKind, ending_of
-from tuning_operator.study.snapshot import JobView, PodView
+from tuning_operator.study.snapshot import JobView, Member, PodView
 
 RESULT, INFEASIBLE, FAILED, LOST, UNRECORDED = (
     EndingKind.RESULT,
@@ -263,3 +264,72 @@ def test_other_containers_that_run_on_are_waited_for_half_a_minute(
 def test_a_pod_that_is_being_deleted_is_waited_for_to_its_end() -> None:
     pod = a_pod(JOB, exit_code=143, deleting=True)
     assert end(JOB, replace(pod, phase="Running", finished=after(10))) is None
+
+
+# --- packs -----------------------------------------------------------------------------------------------------------
+
+OTHER = a_trial(1)
+PACK = a_job(TRIAL, members=(Member(OTHER.name, 3), Member(TRIAL.name, 0)), failed=True, failure="backoff limit")
+
+
+def a_pack_pod(*statuses: RecordStatus, **fields: Any) -> PodView:
+    """Return the pod of OTHER and TRIAL, whose record has these statuses."""
+    texts = [a_record(trial, status=status) for trial, status in zip((OTHER, TRIAL), statuses, strict=False)]
+    record = PackRecord(UID, "hash", tuple(MemberResult.of(FinalRecord.decode(text)) for text in texts))
+    message = record.encode().decode() if statuses else ""
+    return a_pod(PACK, **{"members": PACK.members, "pack_hash": "hash", "termination_message": message, **fields})
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "fate", "kind", "reason"),
+    [
+        (0, COMPLETED, {}, RESULT, "Completed"),
+        (0, DIVERGED, {}, INFEASIBLE, "Infeasible"),
+        (0, RUNNING, {}, FAILED, "RecordNotCompleted"),
+        (0, INTERRUPTED, DELETED, LOST, "Interrupted"),
+        (101, RUNNING, {}, EndingKind.SPLIT, "OutOfMemory"),
+        (137, RUNNING, OOM_KILLED, EndingKind.SPLIT, "OutOfMemory"),
+        (2, RUNNING, {}, EndingKind.SPLIT, "Crashed"),
+        (78, RUNNING, {}, EndingKind.SPLIT, "BadConfiguration"),
+        (143, RUNNING, DEADLINE, EndingKind.SPLIT, "DeadlineExceeded"),
+        (1, DIVERGED, {}, INFEASIBLE, "Infeasible"),
+        (137, DIVERGED, OOM_KILLED, INFEASIBLE, "Infeasible"),
+        (143, INTERRUPTED, {}, LOST, "Interrupted"),
+        (137, RUNNING, DISRUPTED, LOST, "PodLost"),
+        (128, RUNNING, {"exit_reason": "StartError"}, FAILED, "ContainerCannotStart"),
+    ],
+)
+def test_each_trial_of_a_pack_ends_by_its_own_word_and_is_not_blamed_for_the_process(
+    code: int, status: RecordStatus, fate: dict[str, Any], kind: EndingKind, reason: str
+) -> None:
+    assert verdict(PACK, a_pack_pod(COMPLETED, status, exit_code=code, **fate)) == (kind, reason)
+
+
+def test_a_pack_without_a_record_is_read_from_prometheus() -> None:
+    assert verdict(PACK, a_pack_pod(exit_code=0)) == (UNRECORDED, "NoRecord")
+
+
+@pytest.mark.parametrize(
+    "pod",
+    [
+        a_pack_pod(COMPLETED, exit_code=0),
+        a_pack_pod(COMPLETED, COMPLETED, exit_code=0, pack_hash="another"),
+        a_pack_pod(COMPLETED, COMPLETED, exit_code=0, members=(Member(OTHER.name, 3),)),
+    ],
+    ids=["no room for it", "of another pack", "not a member"],
+)
+def test_what_a_pack_does_not_say_of_a_trial_is_not_believed(pod: PodView) -> None:
+    assert verdict(PACK, pod) == (UNRECORDED, "NoRecord")
+
+
+def test_a_packs_record_states_each_trials_value_and_curve() -> None:
+    ending = end(PACK, a_pack_pod(DIVERGED, COMPLETED, exit_code=0))
+    assert ending is not None
+    assert ending.record is not None
+    assert (ending.record.trial, ending.record.attempt) == (TRIAL.name, 0)
+    assert [point.value for point in ending.record.curve.points] == [0.9, 0.5, 0.6]
+
+
+def test_a_pack_says_nothing_of_a_trial_that_has_the_name_of_one_of_its_trials() -> None:
+    members = (Member(OTHER.name, 3, OTHER.uid), Member(TRIAL.name, 0, "one that was deleted"))
+    assert verdict(PACK, a_pack_pod(COMPLETED, COMPLETED, exit_code=0, members=members)) == (UNRECORDED, "NoRecord")

@@ -21,6 +21,7 @@ from tuning_operator.study.results import (
     from_samples,
     missing_measurements,
     violated,
+    with_scraped_curve,
     written_curve,
     written_points,
 )
@@ -271,3 +272,22 @@ def test_diagnostics_are_written_as_they_were_recorded() -> None:
     result = from_record(FinalRecord.decode(a_record(TRIAL, diagnostics=diagnostics)), a_spec())
     assert json.loads(result.diagnostics or "") == diagnostics.to_json()
     assert recorded([0.5]).diagnostics is None
+
+
+def test_a_short_curve_gains_what_was_scraped_and_keeps_what_it_states() -> None:
+    exact = recorded([0.9, 0.5, 0.6])
+    found = [replace(sample, metrics={"train_loss": 0.25}) for sample in samples(0.9, 0.45, first_step=10)]
+    later = [replace(found[0], step=15, value=0.7, time=after(5))]
+    result = with_scraped_curve(exact, [found[0], *later, found[1]], a_spec())
+    curve = written_curve(result)
+    assert (result.value, result.source) == (exact.value, exact.source)
+    assert curve.metrics == ("validation_loss", "train_loss")
+    assert [row.step for row in curve.rows] == [10, 15, 20, 30]
+    assert curve.rows[0].values == (0.9, 0.25)
+    assert curve.rows[-1].values == (0.6, None)
+    assert curve.rows[2].values == (0.5, 0.25), "the record knows the objective exactly"
+
+
+def test_without_samples_the_recorded_curve_stays() -> None:
+    exact = recorded([0.9, 0.5])
+    assert with_scraped_curve(exact, samples(0.7, first_step=None), a_spec()) == exact

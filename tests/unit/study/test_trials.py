@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.views import (
     NOW,
+    UID,
     a_job,
     a_pod,
     a_record,
@@ -22,9 +23,11 @@ from tests.support.views import (
     seconds,
 )
 from tuning_contract.curve import MetricValues
-from tuning_contract.record import RecordStatus
+from tuning_contract.pack_record import MemberResult, PackRecord
+from tuning_contract.record import FinalRecord, RecordStatus
 from tuning_operator.api.trial import TrialState
-from tuning_operator.study.snapshot import JobView, MetricsView, PodView, TrialView
+from tuning_operator.study.results import written_points
+from tuning_operator.study.snapshot import JobView, Member, MetricsView, PodView, TrialView
 from tuning_operator.study.trials import FAILURE_TTL, RESULT_TTL, Halt, TrialStep, advance, is_settled
 
 SUSPEND = Halt(TrialState.SUSPENDED, "StudySuspended", "spec.suspend is true.")
@@ -473,3 +476,78 @@ def test_without_a_record_the_scraped_metrics_decide(latency: float | None, stat
     view = MetricsView(whole={FRESH.name: found})
     status = advance(a_snapshot(a_study(**LIMITED), [FRESH], [JOB], [pod], metrics=view), FRESH, None).status
     assert of(status, "state", "reason") == (state, reason)
+
+
+# --- packs -----------------------------------------------------------------------------------------------------------
+
+NEIGHBOUR = a_trial(1)
+PACK = a_job(FRESH, members=(Member(FRESH.name, 0), Member(NEIGHBOUR.name, 0)))
+
+
+def as_seen(job: JobView) -> list[JobView]:
+    return list(job.as_each_sees_it())
+
+
+def test_a_packed_trials_status_says_how_many_share_its_process() -> None:
+    pod = running(PACK, members=PACK.members)
+    status = advance(a_snapshot(a_study(), [FRESH, NEIGHBOUR], as_seen(PACK), [pod]), NEIGHBOUR, None).status
+    assert of(status, "state", "job", "pack_size") == (TrialState.RUNNING, PACK.name, 2)
+
+
+def test_the_job_of_a_pack_stays_until_its_last_trial_has_ended() -> None:
+    ended = a_trial(state="Failed", attempt=0)
+    failed = replace(PACK, failed=True)
+    for neighbour, expires in ((NEIGHBOUR, False), (a_trial(1, state="Succeeded"), True)):
+        snapshot = a_snapshot(a_study(), [ended, neighbour], as_seen(failed))
+        found = advance(snapshot, ended, None)
+        assert (found.expiry is not None) is expires
+        assert is_settled(snapshot, ended) is not expires
+
+
+def test_a_trial_that_was_lost_too_often_fails_and_its_neighbours_go_on() -> None:
+    unlucky = a_trial(infrastructure_retries=5, attempt=0)
+    pods = [a_pod(PACK, 0, members=PACK.members, disrupted=True, exit_code=137), running(PACK, 1, members=PACK.members)]
+    found = advance(a_snapshot(a_study(), [unlucky, NEIGHBOUR], as_seen(PACK), pods), unlucky, None)
+    assert of(found.status, "state", "reason") == (TrialState.FAILED, "InfrastructureRetriesExceeded")
+    assert found.deletion is None
+
+
+def test_of_two_jobs_that_train_the_same_attempt_the_younger_is_deleted() -> None:
+    younger = replace(a_job(NEIGHBOUR), created=after(1), members=(Member(NEIGHBOUR.name, 0), Member("another", 0)))
+    jobs = [*as_seen(PACK), as_seen(younger)[0]]
+    found = advance(a_snapshot(a_study(), [FRESH, NEIGHBOUR], jobs), NEIGHBOUR, None)
+    assert found.deletion is not None
+    assert found.deletion.job.name == younger.name
+    assert "already" in found.deletion.reason
+
+
+def test_a_pack_that_a_halt_ends_is_smaller_when_it_goes_on() -> None:
+    failed = replace(PACK, failed=True)
+    pod = a_pod(failed, members=PACK.members, exit_code=101)
+    found = advance(a_snapshot(a_study(), [FRESH, NEIGHBOUR], as_seen(failed), [pod]), FRESH, STOP)
+    assert of(found.status, "state", "max_packed") == (TrialState.STOPPED, 1)
+
+
+@pytest.mark.parametrize(("code", "most", "company"), [(101, 2, "in a pack of at most 2"), (1, 1, "alone")])
+def test_a_pack_that_fails_is_split_and_says_how(code: int, most: int, company: str) -> None:
+    members = (*(Member(f"trial-{n}", 0) for n in range(3)), Member(FRESH.name, 0))
+    job = replace(PACK, failed=True, members=members)
+    pod = a_pod(job, members=members, exit_code=code)
+    found = advance(a_snapshot(a_study(), [FRESH], [as_seen(job)[-1]], [pod]), FRESH, None)
+    assert of(found.status, "state", "reason", "attempt", "max_packed") == (TrialState.PENDING, "PackSplit", 1, most)
+    assert company in str(found.status.message)
+    assert found.events[0].reason == "PackSplit"
+
+
+def test_a_packed_result_asks_for_the_curve_and_does_not_wait_for_a_prometheus_that_is_away() -> None:
+    result = MemberResult.of(FinalRecord.decode(a_record(FRESH)))
+    message = PackRecord(UID, "hash", (result, result)).encode().decode()
+    pod = a_pod(PACK, members=PACK.members, pack_hash="hash", exit_code=0, termination_message=message)
+
+    def found(metrics: MetricsView) -> TrialStep:
+        return advance(a_snapshot(a_study(), [FRESH, NEIGHBOUR], as_seen(PACK), [pod], metrics=metrics), FRESH, None)
+
+    assert found(MetricsView()).asks
+    assert of(found(MetricsView(reachable=False)).status, "state", "pack_size") == (TrialState.SUCCEEDED, 2)
+    scraped = found(MetricsView(whole={FRESH.name: samples(0.95, first_step=5)})).status
+    assert [point.step for point in written_points(scraped.result)] == [5, 10, 20, 30]

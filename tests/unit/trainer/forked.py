@@ -14,7 +14,7 @@ from tuning_trainer.launcher import variables_of
 
 TIMEOUT_SECONDS = 60.0
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["torch", "torch.distributed", "tuning_trainer.training"])
+SERVER.set_forkserver_preload(["torch", "torch.distributed", "tuning_trainer.training", "tuning_trainer.lightning"])
 
 
 def in_two_processes(work: Callable[..., Any], *arguments: Any) -> list[Any]:
@@ -25,8 +25,20 @@ def in_two_processes(work: Callable[..., Any], *arguments: Any) -> list[Any]:
     Raises:
         AssertionError: one of them raised, with its traceback, or did not end.
     """
+    return _in_processes(work, arguments, variables_of(2, {}))
+
+
+def in_a_process(work: Callable[..., Any], *arguments: Any) -> Any:
+    """Run `work(0, *arguments)` in a process of its own, likewise."""
+    (answer,) = _in_processes(work, arguments, [{}])
+    return answer
+
+
+def _in_processes(
+    work: Callable[..., Any], arguments: Sequence[Any], variables_of_each: Sequence[dict[str, str]]
+) -> list[Any]:
     started = []
-    for rank, variables in enumerate(variables_of(2, {})):
+    for rank, variables in enumerate(variables_of_each):
         here, there = SERVER.Pipe(duplex=False)
         process = SERVER.Process(target=_child, args=(work, rank, arguments, variables, there), daemon=True)
         process.start()

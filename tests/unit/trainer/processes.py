@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from tuning_contract.environment import TrialEnvironment
@@ -34,13 +34,17 @@ def start(trial: TrialEnvironment, *arguments: str, program: tuple[str, ...] = (
 
 
 def start_alone(
-    *arguments: str, env: Mapping[str, str] | None = None, program: tuple[str, ...] = ("-m", "tuning_trainer")
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    program: tuple[str, ...] = ("-m", "tuning_trainer"),
+    folder: Path | None = None,
 ) -> "Process":
-    """Start the command with nothing from the operator in its environment, or with what `env` says."""
+    """Start the command with nothing from the operator in its environment, or with what `env` says, in a folder."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), **(env or {})}
     return subprocess.Popen(
         [sys.executable, *program, *arguments],
         env=environment,
+        cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -51,6 +55,11 @@ def finish(process: "Process") -> tuple[int, str, str]:
     """Wait for the end; return exit code, standard output and standard error."""
     output, errors = process.communicate()
     return process.returncode, output, errors
+
+
+def progress(lines: Iterable[str]) -> Iterator[str]:
+    """Return of a trainer's output the lines that it wrote of its evaluations; PyTorch writes there as well."""
+    return (line for line in lines if line.startswith("step "))
 
 
 def record_of(trial: TrialEnvironment) -> FinalRecord:

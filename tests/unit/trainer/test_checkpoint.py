@@ -1,5 +1,6 @@
 """A checkpoint is whole, or it is not there."""
 
+import errno
 import os
 import pickle
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.trainer.needs_torch import torch
-from tuning_trainer.checkpoint import BEST, LAST, CheckpointStore
+from tuning_trainer.checkpoint import BEST, EVALUATED, LAST, CheckpointStore
 
 CONTENTS = {"step": 20, "weights": torch.arange(3.0)}
 
@@ -32,13 +33,64 @@ def test_an_empty_directory_is_a_start_from_step_0(tmp_path: Path) -> None:
     assert said == []
 
 
-def test_last_and_best_are_apart(tmp_path: Path) -> None:
-    store = a_store(tmp_path, [])
-    store.save(BEST, {"step": 20})
-    store.save(LAST, {"step": 40})
-    loaded = [store.load(name) for name in (BEST, LAST)]
-    assert [contents and contents["step"] for contents in loaded] == [20, 40]
-    assert sorted(path.name for path in tmp_path.iterdir()) == [BEST, LAST]
+def with_evaluated(directory: Path, *steps: int) -> CheckpointStore:
+    """Return a store that has the last checkpoint and those of some evaluations."""
+    store = a_store(directory, [])
+    for name in (LAST, *(EVALUATED.format(step=step) for step in steps)):
+        store.save(name, {"step": steps[-1] if name == LAST else int(name[5:-3])})
+    return store
+
+
+def best_of(store: CheckpointStore) -> int:
+    contents = store.load(BEST)
+    assert contents is not None
+    return int(contents["step"])
+
+
+def names_in(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+class TestTheBest:
+    def test_one_of_the_evaluated_is_the_best_by_another_name(self, tmp_path: Path) -> None:
+        store = with_evaluated(tmp_path, 20, 40)
+        for step in (20, 20, 40):
+            store.name_also(BEST, step)
+            assert best_of(store) == step
+        assert names_in(tmp_path) == [BEST, LAST, "step-20.pt", "step-40.pt"]
+        assert (tmp_path / BEST).samefile(tmp_path / "step-40.pt"), "it takes no room"
+
+    def test_a_file_system_without_hard_links_has_a_copy(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_: object) -> None:
+            raise OSError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", refuse)
+        store = with_evaluated(tmp_path, 20, 40)
+        for step in (20, 20, 40):
+            store.name_also(BEST, step)
+            assert best_of(store) == step
+        assert not (tmp_path / BEST).samefile(tmp_path / "step-40.pt")
+        assert names_in(tmp_path) == [BEST, LAST, "step-20.pt", "step-40.pt"]
+
+    def test_it_stays_when_its_evaluation_s_checkpoint_is_written_again_or_taken_away(self, tmp_path: Path) -> None:
+        store = with_evaluated(tmp_path, 20)
+        store.name_also(BEST, 20)
+        store.save("step-20.pt", {"step": 21})
+        assert best_of(store) == 20
+        store.name_also(BEST, 20)
+        assert best_of(store) == 21
+        (tmp_path / "step-20.pt").unlink()
+        store.name_also(BEST, 20)
+        assert best_of(store) == 21
+
+    def test_what_is_not_wanted_any_more_goes_and_nothing_else(self, tmp_path: Path) -> None:
+        store = with_evaluated(tmp_path, 20, 40, 60)
+        store.name_also(BEST, 20)
+        for name in ("step-80.partial", "notes.txt", "steps.pt"):
+            (tmp_path / name).touch()
+        store.keep_only([40, 60, 100])
+        assert names_in(tmp_path) == [BEST, LAST, "notes.txt", "step-40.pt", "step-60.pt", "steps.pt"]
+        assert best_of(store) == 20
 
 
 def test_another_runs_checkpoint_is_not_resumed_from(tmp_path: Path) -> None:
@@ -88,7 +140,31 @@ def test_a_write_that_is_cut_short_leaves_the_checkpoint_before(
     assert back is not None
     assert back["step"] == 20
     store.save(LAST, {"step": 60})
-    assert [path.name for path in tmp_path.iterdir()] == [LAST]
+    assert names_in(tmp_path) == [LAST]
+
+
+def test_what_is_prepared_is_the_checkpoint_only_once_it_is_in_place(tmp_path: Path) -> None:
+    said: list[str] = []
+    store = a_store(tmp_path, said)
+    assert store.load_prepared(LAST) is None
+    store.save(LAST, {"step": 20})
+    store.prepare(LAST, {"step": 40})
+    steps = [contents and contents["step"] for contents in (store.load(), store.load_prepared(LAST))]
+    assert steps == [20, 40]
+    store.put_in_place(LAST)
+    assert store.load_prepared(LAST) is None
+    assert (store.load() or {})["step"] == 40
+    assert said == []
+
+
+def test_what_was_prepared_in_part_is_nothing_and_is_not_worth_a_word(tmp_path: Path) -> None:
+    said: list[str] = []
+    store = a_store(tmp_path, said)
+    store.prepare(LAST, {"step": 40})
+    (partial,) = tmp_path.iterdir()
+    partial.write_bytes(partial.read_bytes()[:-100])
+    assert store.load_prepared(LAST) is None
+    assert said == []
 
 
 def test_the_file_is_on_the_disk_before_it_has_its_name_and_the_name_after(

@@ -33,7 +33,7 @@ def test_alone_without_any_operator(tmp_path: Path) -> None:
     )
     assert (code, errors) == (0, "")
     assert output.startswith("step 2/2  train_loss ")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "last.pt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "last.pt", "step-2.pt"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.trainer.processes import a_trial, finish, record_of, start
+from tests.unit.trainer.processes import a_trial, finish, progress, record_of, start
 from tuning_contract.exit_codes import ExitCode
 from tuning_contract.record import RecordStatus
 from tuning_trainer import launcher
@@ -74,7 +74,7 @@ class TestTheCommand:
         trial = a_trial(tmp_path, parameters=parameters)
         process = start(trial, "--processes", "2")
         assert process.stdout is not None
-        assert process.stdout.readline().startswith("step 5/")
+        assert next(progress(process.stdout)).startswith("step 5/")
         process.send_signal(signal.SIGTERM)
         code, _, errors = finish(process)
         record = record_of(trial)

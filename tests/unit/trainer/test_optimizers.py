@@ -11,7 +11,7 @@ from tests.unit.trainer.needs_torch import torch
 from tuning_contract.environment import ParameterValue
 from tuning_trainer.optimizers import RULES, Optimizer
 from tuning_trainer.parameters import OPTIMIZERS, Parameters
-from tuning_trainer.weights import FlatWeights, WeightAverage, clipped
+from tuning_trainer.weights import FlatWeights, WeightAverage, clipped, replaced
 
 Vector = Any
 """Of float64, shape (2,)."""
@@ -199,7 +199,7 @@ class TestFlatWeights:
         seen = []
 
         def fail_with_others() -> None:
-            with weights.replaced_by(torch.zeros(8)):
+            with replaced([weights.values], [torch.zeros(8)]):
                 seen.append(weights.values.abs().sum().item())
                 raise KeyError
 
@@ -228,11 +228,11 @@ class TestClipping:
 
 
 def test_the_average_follows_fast_at_first_and_slowly_later() -> None:
-    average = WeightAverage(0.9, torch.zeros(1))
+    average = WeightAverage(0.9, [torch.zeros(1)])
     expected = 0.0
     for step in range(1, 200):
         decay = min(0.9, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay) * step
-        average.update(torch.tensor([float(step)]), step)
-    assert average.values.item() == pytest.approx(expected, rel=1e-5)
+        average.update([torch.tensor([float(step)])], step)
+    assert average.values[0].item() == pytest.approx(expected, rel=1e-5)
     assert decay == 0.9

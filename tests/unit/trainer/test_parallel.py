@@ -324,7 +324,13 @@ class TestWhatTheProcessesTell:
     def test_only_the_first_writes_checkpoints(self, tmp_path: Path) -> None:
         record = attempt_in_two(a_trial(tmp_path, parameters=SHORT))
         assert [rank.writes_checkpoints for rank in record.diagnostics.ranks] == [True, False]
-        assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["best.pt", "last.pt"]
+        assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == [
+            "best.pt",
+            "last.pt",
+            "step-10.pt",
+            "step-20.pt",
+            "step-30.pt",
+        ]
 
     def test_a_run_of_one_process_tells_of_one(self, tmp_path: Path) -> None:
         record = attempt(a_trial(tmp_path, parameters=SHORT))

@@ -220,6 +220,17 @@ class TestRecord:
         with pytest.raises(ValueError, match="ascend"):
             second.report(60, {"validation_loss": 1.0})
 
+    def test_who_listens_hears_each_record_whole_with_or_without_a_file(self, log: Path) -> None:
+        heard: list[FinalRecord] = []
+        for file in (None, RecordFile(str(log))):
+            reporter = Reporter(TRIAL, record_file=file, listener=heard.append)
+            for step in range(1, 251):
+                reporter.report(step, {"validation_loss": 1 / 3})
+            reporter.complete()
+        assert [record.status for record in heard].count(RecordStatus.COMPLETED) == 2
+        assert len(heard) == 2 * 252
+        assert len(heard[-1].curve) == 250 > len(record_in(log).curve)
+
     def test_a_long_run_fits(self, log: Path) -> None:
         reporter = reporter_to(log)
         for step in range(3000):

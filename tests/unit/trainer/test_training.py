@@ -1,6 +1,7 @@
 """Training learns, is deterministic, resumes bit for bit, and names its bad ends."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -196,14 +197,88 @@ def test_another_trials_checkpoint_is_refused_and_the_run_starts_anew(tmp_path: 
     assert [point.step for point in record.curve.points] == [10, 20, 30]
 
 
-def test_the_best_checkpoint_is_the_one_that_the_record_names(tmp_path: Path) -> None:
-    trial = a_trial(tmp_path, metric="learning_rate", parameters=SHORT)  # highest at the first evaluation, so worst
-    attempt(trial)
-    assert torch.load(tmp_path / "checkpoints" / BEST, weights_only=True)["step"] == 30
-    trial = a_trial(tmp_path, metric="learning_rate", direction="Maximize", parameters=SHORT, seed=3)
-    record = attempt(trial)
-    assert record.best is not None
-    assert torch.load(tmp_path / "checkpoints" / BEST, weights_only=True)["step"] == record.best.step == 10
+FIVE: dict[str, ParameterValue] = SHORT | {"workload": "tabular", "max_steps": 50}
+"""Five evaluations."""
+
+
+def kept_in(directory: Path) -> dict[str, dict[str, Any]]:
+    """Return all checkpoints that a trial has left, by name."""
+    files = sorted((directory / "checkpoints").iterdir())
+    return {file.name: torch.load(file, weights_only=True) for file in files}
+
+
+class TestTheBestCheckpoints:
+    @pytest.mark.parametrize("keep", [1, 3, 10])
+    @pytest.mark.parametrize("direction", ["Minimize", "Maximize"])
+    def test_as_many_as_wanted_are_kept_and_the_best_is_the_one_that_the_record_names(
+        self, tmp_path: Path, direction: str, keep: int
+    ) -> None:
+        # The learning rate, since its warm-up has its best in the middle.
+        parameters = FIVE | {"warmup_steps": 29, "keep_best_checkpoints": keep}
+        record = attempt(a_trial(tmp_path, metric="learning_rate", direction=direction, parameters=parameters))
+        ordered = sorted(record.curve.points, key=lambda point: point.value, reverse=direction == "Maximize")
+        kept = kept_in(tmp_path)
+        assert set(kept) == {LAST, BEST, *(f"step-{point.step}.pt" for point in ordered[:keep])}
+        assert record.best is not None
+        assert kept[BEST]["step"] == record.best.step == ordered[0].step
+        for point in ordered[:keep]:
+            told = kept[f"step-{point.step}.pt"]
+            assert (told["step"], told["metrics"]["learning_rate"]) == (point.step, pytest.approx(point.value))
+
+    @pytest.mark.parametrize("ema_decay", [0.0, 0.9])
+    def test_each_is_the_model_that_was_evaluated(self, tmp_path: Path, ema_decay: float) -> None:
+        parameters = FIVE | {"ema_decay": ema_decay}
+        attempt(a_trial(tmp_path, parameters=parameters))
+        kept = [contents for name, contents in kept_in(tmp_path).items() if name != LAST]
+        assert len(kept) == 4
+        for contents in kept:
+            run = a_run(**{name: value for name, value in parameters.items() if name != "ema_decay"})
+            run.model.load_state_dict(contents["model"])
+            loss = run.measure(run.workload.validation).loss
+            assert loss == pytest.approx(contents["metrics"]["validation_loss"], rel=1e-6)
+
+    @pytest.mark.parametrize("direction", ["Minimize", "Maximize"])
+    def test_a_kill_between_any_two_of_their_changes_leaves_what_one_that_was_not_killed_does(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, direction: str
+    ) -> None:
+        parameters = FIVE | {"warmup_steps": 29, "keep_best_checkpoints": 2, "ema_decay": 0.9}
+        changes, kill_after = 0, 0
+        for name in ("save", "name_also", "keep_only"):
+            change = getattr(CheckpointStore, name)
+
+            def counted(*arguments: Any, change: Callable[..., None] = change) -> None:
+                nonlocal changes
+                change(*arguments)
+                changes += 1
+                if changes == kill_after:
+                    raise KeyboardInterrupt
+
+            monkeypatch.setattr(CheckpointStore, name, counted)
+
+        def left_by(folder: Path) -> dict[str, dict[str, Any]]:
+            folder.mkdir()
+            trial = a_trial(folder, metric="learning_rate", direction=direction, parameters=parameters)
+            if kill_after:
+                with pytest.raises(KeyboardInterrupt):
+                    attempt(trial)
+            attempt(trial)
+            return kept_in(folder)
+
+        expected = left_by(tmp_path / "whole")
+        assert changes >= 18
+        for kill_after in range(1, changes + 1):
+            changes = 0
+            found = left_by(tmp_path / str(kill_after))
+            assert found.keys() == expected.keys()
+            for name in expected:
+                assert found[name]["step"] == expected[name]["step"]
+                assert same_weights(found[name]["model"], expected[name]["model"])
+
+    def test_those_of_another_run_go_when_there_are_some_of_this_one(self, tmp_path: Path) -> None:
+        attempt(a_trial(tmp_path, parameters=FIVE | {"evaluate_every_steps": 5}, seed=1))
+        attempt(a_trial(tmp_path, parameters=FIVE | {"evaluate_every_steps": 12}, seed=2))
+        steps = {contents["step"] for contents in kept_in(tmp_path).values()}
+        assert steps <= {12, 24, 36, 48, 50}
 
 
 def test_divergence_is_reported_with_its_step_before_it_ends_the_run(tmp_path: Path) -> None:

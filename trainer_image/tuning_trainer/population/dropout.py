@@ -57,6 +57,15 @@ class Masks:
             return features
         return features * self._waiting.pop(0)
 
+    def random_state(self, row: int) -> Tensor:
+        """Return where a member's stream is."""
+        state: Tensor = self._streams[row].get_state()
+        return state
+
+    def go_on_from(self, row: int, random_state: Tensor) -> None:
+        """Let a member's stream go on from where it was."""
+        self._streams[row].set_state(random_state)
+
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these members alone."""
         self._probabilities = [self._probabilities[row] for row in rows]

@@ -1,10 +1,11 @@
-"""The trials of a population, as its command reads them. No PyTorch here."""
+"""The trials of a population, as the operator or a file tells of them. No PyTorch here."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tuning_contract.environment import ParameterValue
+from tuning_contract.environment import BATCH_SIZE_PROBE, INSTABILITY_PROBES, ParameterValue
+from tuning_contract.pack import PackEnvironment
 from tuning_trainer.knobs import ConfigurationError
 from tuning_trainer.parameters import SEEDS, Parameters
 from tuning_trainer.workloads.loading import parameters_from
@@ -35,6 +36,32 @@ class Member:
             raise ConfigurationError(f"{trial}: {error}") from None
 
 
+def members_of(environment: PackEnvironment) -> list[Member]:
+    """Return the trials that a pack's container hears of, each with its parameters checked.
+
+    Raises:
+        ConfigurationError: a trial cannot be trained so or stands there twice, or is a probe, which measures itself
+            alone.
+    """
+    for trial in environment.members:
+        if trial.purpose in (BATCH_SIZE_PROBE, *INSTABILITY_PROBES):
+            raise ConfigurationError(f"{trial.trial}: a {trial.purpose} is trained alone")
+    members = [Member.of(t.trial, t.parameters, t.seed, t.attempt) for t in environment.members]
+    require_distinct(members)
+    return members
+
+
+def require_distinct(members: Sequence[Member]) -> None:
+    """Refuse trials that stand there twice: each has one result.
+
+    Raises:
+        ConfigurationError: with their names.
+    """
+    names = [member.trial for member in members]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigurationError(f"twice among the members: {', '.join(twice)}")
+
+
 def members_from(text: str) -> list[Member]:
     """Read the JSON list of a population's members: `[{"trial", "parameters", "seed", "attempt"}, …]`.
 
@@ -48,9 +75,7 @@ def members_from(text: str) -> list[Member]:
     if not isinstance(data, list) or not data:
         raise ConfigurationError("the members must be a JSON list with at least one of them")
     members = [_member(number, entry) for number, entry in enumerate(data)]
-    names = [member.trial for member in members]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ConfigurationError(f"twice among the members: {', '.join(twice)}")
+    require_distinct(members)
     return members
 
 

@@ -1,49 +1,22 @@
 """Which trials can be one population: those that differ in numbers alone, and not in the operations of a step."""
 
 from collections.abc import Sequence
-from typing import Final
 
-from tuning_contract.environment import ParameterValue
+from tuning_contract import pack
+from tuning_contract.pack import Shape
 from tuning_trainer.knobs import ConfigurationError
 from tuning_trainer.parameters import Parameters
 from tuning_trainer.population.members import Member
 
-MAY_DIFFER: Final = frozenset(
-    {
-        "learning_rate",
-        "momentum",
-        "beta1",
-        "beta2",
-        "epsilon",
-        "weight_decay",
-        "dropout",
-        "label_smoothing",
-        "schedule",
-        "warmup_steps",
-        "decay_steps",
-        "final_learning_rate_fraction",
-        "decay_factor",
-        "decay_every_steps",
-        "clip_norm",
-        "ema_decay",
-        "initialization_seed",
-        "order_seed",
-        "dropout_seed",
-        "dense_loss_steps",
-    }
-)
-"""Everything else must be equal, also what a workload of the user's own adds: it may shape the model or the data."""
-
-Shape = tuple[tuple[str, ParameterValue], ...]
-
 
 def shape_of(parameters: Parameters) -> Shape:
-    """Return what must be equal within a population, by name.
+    """Return what must be equal within a population, by name: defaults count like what was given.
 
     `weight_decay_kind` counts by what it comes to, coupled or decoupled.
     """
-    said = parameters.as_dict() | {"weight_decay_kind": "decoupled" if parameters.decoupled else "coupled"}
-    return tuple(sorted((name, value) for name, value in said.items() if name not in MAY_DIFFER))
+    return pack.shape_of(
+        parameters.as_dict() | {"weight_decay_kind": "decoupled" if parameters.decoupled else "coupled"}
+    )
 
 
 def packs(members: Sequence[Member], most: int) -> list[list[Member]]:

@@ -1,12 +1,14 @@
 """A population in the middle of training: what changes from step to step, and how one step changes all members."""
 
 import resource
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.func import vmap
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from tuning_contract.diagnostics import Diagnostics
 from tuning_trainer.evaluation import Measured, sample
@@ -18,7 +20,7 @@ from tuning_trainer.population.members import Member
 from tuning_trainer.population.order import Orders
 from tuning_trainer.population.packing import require_packable
 from tuning_trainer.population.weights import StackedWeights, as_function, refusing_what_vmap_cannot_do
-from tuning_trainer.run import seed_for
+from tuning_trainer.run import random_state, seed_for
 from tuning_trainer.schedules import learning_rate_at
 from tuning_trainer.step_log import READ_AT_LEAST_EVERY, StepLog
 from tuning_trainer.stopwatch import Stopwatch
@@ -236,6 +238,53 @@ class Population:
             )
             for row, whole, part in zip(self.rows, full, some, strict=True)
         ]
+
+    def evaluated_model(self, number: int) -> dict[str, Tensor]:
+        """Return one member's model that evaluations look at, for `load_state_dict`."""
+        vector_to_parameters(self.evaluated_weights[number].clone(), self.model.parameters())
+        return {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+
+    def contents(self, number: int) -> dict[str, Any]:
+        """Return what `Run.contents` has of the member's ordinary run: everything that its other steps depend on."""
+        self.read()
+        row = self.rows[number]
+        average, best = None, row.best_weights
+        statistics = torch.empty(0, device=self.device)  # of batch norms, which no member's model has
+        if self.average is not None and row.member.parameters.ema_decay:
+            average = [self.average[number].clone(), statistics]
+        vector_to_parameters(self.weights.values[number].clone(), self.model.parameters())
+        return {
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "optimizer": {name: value[number].clone() for name, value in self.optimizer.state.items()},
+            "average": average,
+            "log": row.log.state(),
+            "best": None if best is None else [best, statistics],
+            "random_states": [{**random_state(self.device), self._place: self.masks.random_state(number)}],
+        }
+
+    def restore(self, saved: Sequence[Mapping[str, Any]]) -> None:
+        """Become the population of whose members, all at the same step, `saved` are the contents."""
+        self.step = saved[0]["step"]
+        for number, (row, contents) in enumerate(zip(self.rows, saved, strict=True)):
+            self.model.load_state_dict(contents["model"])
+            self.weights.values[number] = parameters_to_vector(self.model.parameters()).detach()
+            for name, value in contents["optimizer"].items():
+                self.optimizer.state[name][number] = value
+            if self.average is not None:
+                average = contents["average"]
+                self.average[number] = self.weights.values[number] if average is None else average[0]
+            row.log.restore(contents["log"])
+            best = contents["best"]
+            row.best_weights = None if best is None else best[0].to(self.device)
+            if (state := contents["random_states"][0][self._place]) is not None:
+                self.masks.go_on_from(number, state)
+        self._timetable = None
+
+    @property
+    def _place(self) -> str:
+        """Where random numbers are drawn, as `random_state` calls it."""
+        return "gpu" if self.device.type == "cuda" else "cpu"
 
     def keep(self, numbers: Sequence[int]) -> None:
         """Go on with these members alone."""

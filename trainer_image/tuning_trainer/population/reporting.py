@@ -8,15 +8,16 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from tuning_contract.environment import Direction, ObjectiveAt, TrialEnvironment
-from tuning_contract.pack import MemberResult, PackRecord
-from tuning_contract.record import RecordStatus
+from tuning_contract.pack import PackEnvironment, pack_hash
+from tuning_contract.pack_record import MemberResult, PackRecord
+from tuning_contract.record import FinalRecord, RecordStatus
 from tuning_trainer.population.members import Member
 from tuning_trainer.reporting import RecordFile, Reporter, TrialCollector
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What the trials are about: the same for all members."""
+    """What the trials are about that no operator has told: the same for all members."""
 
     metric: str
     direction: Direction = "Minimize"
@@ -25,96 +26,105 @@ class Objective:
     study_uid: str = ""
     metrics: tuple[str, ...] = ()
 
-    def environment(self, member: Member) -> TrialEnvironment:
-        """Return what the operator would have told the trial in a pod of its own."""
-        return TrialEnvironment(
-            study=self.study,
-            study_uid=self.study_uid,
-            trial=member.trial,
-            attempt=member.attempt,
-            parameters=member.given,
-            seed=member.seed,
-            metric=self.metric,
-            direction=self.direction,
-            at=self.at,
-            metrics=self.metrics,
+    def environment(self, members: Sequence[Member], checkpoints: Path | None = None) -> PackEnvironment:
+        """Return what the operator would have told the members' container.
+
+        `checkpoints`: a directory in which each trial has one of its own, by its name; None: none are kept.
+        """
+        return PackEnvironment(
+            tuple(
+                TrialEnvironment(
+                    study=self.study,
+                    study_uid=self.study_uid,
+                    trial=member.trial,
+                    attempt=member.attempt,
+                    parameters=member.given,
+                    seed=member.seed,
+                    metric=self.metric,
+                    direction=self.direction,
+                    at=self.at,
+                    metrics=self.metrics,
+                    checkpoint_dir=None if checkpoints is None else str(checkpoints / member.trial),
+                )
+                for member in members
+            )
         )
 
 
 class PackReport:
-    """The pack's record, written when all members have said how they fare."""
+    """The pack's record, written from the start and whenever all members have said how they fare."""
 
-    def __init__(self, objective: Objective, members: Sequence[Member], record_file: RecordFile | None = None) -> None:
+    def __init__(self, environment: PackEnvironment, record_file: RecordFile | None = None) -> None:
         """Let all members be running, without a result."""
-        self._study_uid = objective.study_uid
+        self._study_uid = environment.members[0].study_uid
+        self._hash = pack_hash(environment.text)
         self._file = record_file
-        self._results = {m.trial: MemberResult(m.trial, m.attempt, RecordStatus.RUNNING) for m in members}
+        self._results = {trial.trial: MemberResult(RecordStatus.RUNNING) for trial in environment.members}
+        self.write()
 
     @property
-    def results(self) -> tuple[MemberResult, ...]:
-        """How each member fares, in the order in which they were given."""
-        return tuple(self._results.values())
+    def results(self) -> Mapping[str, MemberResult]:
+        """How each member fares, by trial, in the order in which they were given."""
+        return self._results
 
-    def note(self, result: MemberResult) -> None:
+    def note(self, record: FinalRecord) -> None:
         """Take in how one member fares."""
-        self._results[result.trial] = result
+        self._results[record.trial] = MemberResult.of(record)
+
+    def has_ended(self, trial: str) -> bool:
+        """Whether a member has come to its own end."""
+        return self._results[trial].status is not RecordStatus.RUNNING
 
     def write(self) -> None:
         """Write the record, where there is a file for it."""
         if self._file is not None:
-            self._file.write(PackRecord(self._study_uid, self.results).encode())
-
-
-class MemberReporter(Reporter):
-    """A trial's reporter that tells its pack as well."""
-
-    def __init__(
-        self, trial: TrialEnvironment, pack: PackReport, collector: TrialCollector, record_file: RecordFile | None
-    ) -> None:
-        """Report to the pack, to scrapes, and into the trial's own record where it has a file."""
-        self._pack = pack
-        self.ended = False
-        super().__init__(trial, collector=collector, record_file=record_file)
-
-    def _write(self, status: RecordStatus, reason: str = "", message: str = "") -> None:
-        super()._write(status, reason, message)
-        self.ended = status is not RecordStatus.RUNNING
-        last = self._points[-1] if self._points else None
-        told = MemberResult(self._trial.trial, self._trial.attempt, status, self._best, last, reason)
-        self._pack.note(told)
+            self._file.write(PackRecord(self._study_uid, self._hash, tuple(self._results.values())).encode())
 
 
 class PackCollector(Collector):
-    """Exports what all members' collectors export, with the label `trial`."""
+    """Exports what all members' collectors export, with the labels `trial` and `attempt`."""
 
-    def __init__(self, collectors: Mapping[str, TrialCollector]) -> None:
-        """Export for these trials, by name."""
-        self._collectors = dict(collectors)
+    def __init__(self) -> None:
+        """Export nothing yet."""
+        self._collectors: list[tuple[dict[str, str], TrialCollector]] = []
+
+    def add(self, trial: TrialEnvironment) -> TrialCollector:
+        """Return a collector whose series are exported as those of a trial."""
+        collector = TrialCollector()
+        self._collectors.append(({"trial": trial.trial, "attempt": str(trial.attempt)}, collector))
+        return collector
 
     def collect(self) -> Iterator[Metric]:
         """Yield each series once, with the samples of all members."""
         merged: dict[str, Metric] = {}
-        for trial, collector in self._collectors.items():
+        for labels, collector in self._collectors:
             for metric in collector.collect():
                 mine = merged.setdefault(metric.name, Metric(metric.name, metric.documentation, metric.type))
-                mine.samples += [s._replace(labels={**s.labels, "trial": trial}) for s in metric.samples]
+                mine.samples += [s._replace(labels={**s.labels, **labels}) for s in metric.samples]
         yield from merged.values()
 
 
 def reporters_of(
-    objective: Objective, members: Sequence[Member], pack: PackReport, records: Path | None
-) -> tuple[dict[str, MemberReporter], PackCollector]:
-    """Return each member's reporter by trial, and what exports all of them.
+    environment: PackEnvironment, report: PackReport, records: Path | None = None
+) -> tuple[dict[str, Reporter], PackCollector]:
+    """Return each member's reporter by trial, all of which tell the report, and what exports all of them.
 
-    `records`: a directory, made if need be, for each trial's final record; None: none are kept.
+    `records`: a directory, made if need be, for each trial's own final record; None: none are kept.
     """
-    collectors = {member.trial: TrialCollector() for member in members}
-    reporters = {}
-    for member in members:
-        file = None
-        if records is not None:
-            records.mkdir(parents=True, exist_ok=True)
-            (records / member.trial).touch()
-            file = RecordFile(str(records / member.trial))
-        reporters[member.trial] = MemberReporter(objective.environment(member), pack, collectors[member.trial], file)
-    return reporters, PackCollector(collectors)
+    collector = PackCollector()
+    reporters = {
+        trial.trial: Reporter(
+            trial,
+            collector=collector.add(trial),
+            record_file=None if records is None else _file_for(trial.trial, records),
+            listener=report.note,
+        )
+        for trial in environment.members
+    }
+    return reporters, collector
+
+
+def _file_for(trial: str, records: Path) -> RecordFile:
+    records.mkdir(parents=True, exist_ok=True)
+    (records / trial).touch()
+    return RecordFile(str(records / trial))

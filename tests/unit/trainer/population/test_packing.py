@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from tuning_contract.environment import ParameterValue
+from tuning_contract.pack import MAY_DIFFER
 from tuning_trainer.knobs import ConfigurationError
 from tuning_trainer.parameters import Parameters
 from tuning_trainer.population.members import Member
-from tuning_trainer.population.packing import MAY_DIFFER, packs, refusal, require_packable
+from tuning_trainer.population.packing import packs, refusal, require_packable
 
 Given = dict[str, ParameterValue]
 

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.trainer.needs_torch import torch
 from tests.unit.trainer.population.runs import TIMINGS, Given, member
 from tests.unit.trainer.processes import finish, start_alone
-from tuning_contract.pack import PackRecord
+from tuning_contract.pack_record import MemberResult, PackRecord
 from tuning_contract.record import FinalRecord, RecordStatus
 from tuning_trainer.endings import InterruptionError
 from tuning_trainer.knobs import ConfigurationError
@@ -32,8 +32,8 @@ def trained(
     members: list[Member], folder: Path, stop: threading.Event | None = None, **options: object
 ) -> dict[str, FinalRecord]:
     """Train a population and return what it leaves, by trial."""
-    pack = PackReport(LOSS, members)
-    reporters, _ = reporters_of(LOSS, members, pack, folder)
+    environment = LOSS.environment(members)
+    reporters, _ = reporters_of(environment, PackReport(environment), folder)
     train(members, reporters, (LOSS.metric,), stop or threading.Event(), lambda _: None, **options)  # type: ignore[arg-type]
     return {m.trial: FinalRecord.decode((folder / m.trial).read_bytes()) for m in members}
 
@@ -42,7 +42,7 @@ def alone(member: Member, folder: Path) -> FinalRecord:
     """Train one with the ordinary loop."""
     file = folder / "alone"
     file.touch()
-    trial = LOSS.environment(member)
+    (trial,) = LOSS.environment([member]).members
     reporter = Reporter(trial, record_file=RecordFile(str(file)))
     train_alone(member.parameters, trial, reporter, threading.Event(), lambda _: None)
     reporter.complete()
@@ -93,20 +93,10 @@ def test_a_metric_that_is_not_measured_and_a_stop(tmp_path: Path) -> None:
     stop.set()
     with pytest.raises(InterruptionError, match="after step 0 of 50"):
         trained([member()], tmp_path, stop)
-    pack = PackReport(LOSS, [member()])
-    reporters, _ = reporters_of(LOSS, [member()], pack, None)
+    environment = LOSS.environment([member()])
+    reporters, _ = reporters_of(environment, PackReport(environment))
     with pytest.raises(ConfigurationError, match="'accuracy' is not measured"):
         train([member()], reporters, ("accuracy",), threading.Event())
-
-
-def test_scrapes_see_every_member_by_its_trial(tmp_path: Path) -> None:
-    members = [member(n) for n in range(2)]
-    reporters, collector = reporters_of(LOSS, members, PackReport(LOSS, members), None)
-    reporters["trial-0"].report(10, {"validation_loss": 0.5})
-    reporters["trial-1"].report(10, {"validation_loss": 0.25})
-    found = {metric.name: {s.labels["trial"]: s.value for s in metric.samples} for metric in collector.collect()}
-    assert found["tuning_trial_objective"] == {"trial-0": 0.5, "trial-1": 0.25}
-    assert found["tuning_trial_step"] == {"trial-0": 10.0, "trial-1": 10.0}
 
 
 class TestCommand:
@@ -127,12 +117,11 @@ class TestCommand:
         assert code == 0
         assert "a: Completed" in output
         pack = PackRecord.decode((tmp_path / "record").read_bytes())
-        told = [(r.trial, r.attempt, r.status, r.reason) for r in pack.results]
-        assert told == [
-            ("a", 2, RecordStatus.COMPLETED, ""),
-            ("b", 0, RecordStatus.INFEASIBLE, "NonFiniteObjective"),
-        ]
-        assert FinalRecord.decode((tmp_path / "records" / "a").read_bytes()).best == pack.results[0].best
+        told = [(r.status, r.reason) for r in pack.results]
+        assert told == [(RecordStatus.COMPLETED, ""), (RecordStatus.INFEASIBLE, "NonFiniteObjective")]
+        own = FinalRecord.decode((tmp_path / "records" / "a").read_bytes())
+        assert own.attempt == 2
+        assert MemberResult.of(own).to_json()["best"] == pack.results[0].to_json()["best"]
 
     def test_members_of_two_shapes_are_a_bad_configuration(self, tmp_path: Path) -> None:
         members: list[dict[str, object]] = [
