@@ -11,6 +11,7 @@ from tuning_operator.api.hyperparameters import Hyperparameter, Role
 from tuning_operator.api.procedure import Lint
 from tuning_operator.api.search import Algorithm
 from tuning_operator.api.study import TuningStudySpec
+from tuning_operator.playbook.length.batch_size_probes import batch_size
 from tuning_operator.search.arms import arms_of
 from tuning_operator.search.grid import MAX_GRID, grid_size
 from tuning_operator.search.own_points import PointError, check_points
@@ -70,6 +71,12 @@ def check_specification(spec: TuningStudySpec) -> None:
             )
     _check_container(spec)
     _check_packing(spec)
+    if spec.training.batch_sizes is not None and batch_size(spec) is None:
+        raise Refused(
+            "SearchSpaceInvalid",
+            "spec.training.batchSizes is set, and no hyperparameter is the batch size: add it (the role Fixed will "
+            "do), or give it the meaning batchSize",
+        )
     if spec.budget.max_duration is not None and parse_duration(spec.budget.max_duration).total_seconds() <= 0:
         raise Refused("BudgetInvalid", "spec.budget.maxDuration must be longer than nothing")
 
