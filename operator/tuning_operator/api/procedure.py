@@ -113,8 +113,10 @@ class Training(Model):
     batch_sizes: list[Annotated[int, Field(ge=1, le=2**31 - 1)]] | None = Field(
         None,
         description="Batch sizes, usually powers of two, at which the throughput is measured after the search, one "
-        "after the other from the smallest, until memory runs out or a doubling gains less than 5 % (playbook: BAT-7). "
-        "A hyperparameter must be the batch size.",
+        "after the other from the smallest, until memory runs out, a doubling gains less than 5 % (threshold "
+        "batchGain), or the first doubling brings less than 1.8 times the throughput: a bottleneck (batchDoubling; "
+        "playbook: BAT-7, BAT-10, BAT-11). A hyperparameter must be the batch size, and none may depend on it by "
+        "`when`.",
         min_length=2,
         max_length=16,
         json_schema_extra={"x-kubernetes-list-type": "set"},

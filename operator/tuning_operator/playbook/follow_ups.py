@@ -11,7 +11,7 @@ from tuning_operator.api.hyperparameters import Meaning
 from tuning_operator.playbook.assignment import resolve
 from tuning_operator.playbook.comparison.outcome import Outcome
 from tuning_operator.playbook.comparison.retrains import retrain_plan
-from tuning_operator.playbook.length.batch_size_probes import next_batch_size_probe
+from tuning_operator.playbook.length.batch_size_probes import is_measuring, next_batch_size_probe
 from tuning_operator.playbook.meaning import meaning_of
 from tuning_operator.playbook.records import Purpose, StudyRecord
 from tuning_operator.playbook.stability.probes import ProbeTrial, probes
@@ -40,7 +40,8 @@ def follow_ups(
 ) -> tuple[FollowUp, ...]:
     """Return the trials that should still run, probes before retrains: an unstable winner is none.
 
-    The probes of batch sizes come between: they say nothing about a winner, and the next study shall have them.
+    The probes of batch sizes come between: they say nothing about a winner, and the next study shall have them. While
+    one of them runs, nothing else is asked for: it would slow the probe down.
 
     What runs already is not asked for again. `budget.maxProbes` and `budget.maxRetrains` bound them.
 
@@ -50,6 +51,8 @@ def follow_ups(
         outcome: Which arm is best.
         conclusion: Retrains decide on what may be concluded; of what is blocked there is nothing to decide.
     """
+    if is_measuring(study):
+        return ()
     wanted = _probes(study, findings) or _batch_size_probes(study)
     if not wanted and conclusion.decision is AdoptionDecision.NEED_RETRAINS:
         return _retrains(study, outcome)

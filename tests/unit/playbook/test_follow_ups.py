@@ -126,3 +126,11 @@ def test_batch_sizes_are_measured_after_instability_and_before_retrains_and_need
     assert {f.purpose for f in wanted(allowed, BLOCKED, SUSPECTED)} == {Purpose.INSTABILITY_PROBE}
     (second,) = wanted(replace(study, trials=(*trials, ran(study, made))), BLOCKED)
     assert (second.number, second.parameters["batch_size"]) == (1, 64)
+    assert second.seed != made.seed
+
+
+def test_nothing_starts_beside_a_throughput_that_is_being_measured() -> None:
+    study = compared()
+    probe = replace(study.trials[0], name="throughput-0", purpose=Purpose.BATCH_SIZE_PROBE, state=State.RUNNING)
+    assert wanted(study) != ()
+    assert wanted(replace(study, trials=(*study.trials, probe))) == ()

@@ -92,6 +92,17 @@ def packed(**container: Any) -> dict[str, Any]:
             "no hyperparameter is the batch size: add it",
         ),
         (
+            {
+                "training": {"batchSizes": [32, 64]},
+                "hyperparameters": [
+                    a_choice("batch_size", values=["32", "64"], valueType="Integer"),
+                    a_range(when={"name": "batch_size", "values": ["32"]}),
+                ],
+            },
+            "SearchSpaceInvalid",
+            "learning_rate exists at some batch sizes only: remove that `when`",
+        ),
+        (
             {"trial": packed(args=["--lr=$(TUNING_PARAMETER_LEARNING_RATE)", "--study=$(TUNING_STUDY)"])},
             "TemplateInvalid",
             "the template uses TUNING_PARAMETER_LEARNING_RATE, which only a trial with a process of its own has",

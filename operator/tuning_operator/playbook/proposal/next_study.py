@@ -10,7 +10,7 @@ from tuning_operator.api.names import ANNOTATION_FOLLOWS, ANNOTATION_REASONS, AN
 from tuning_operator.api.study import Goal, TuningStudySpec
 from tuning_operator.api.study_status import NextStudyProposal
 from tuning_operator.playbook.conclusion.gate import blocking
-from tuning_operator.playbook.length.throughput import probed
+from tuning_operator.playbook.length.throughput import probe_key, probed
 from tuning_operator.playbook.proposal.change import Change, Edit, of, updated
 from tuning_operator.playbook.proposal.edits import effort, length, ranges, regularizers, stability
 from tuning_operator.playbook.proposal.edits.confirm import confirming
@@ -116,7 +116,8 @@ def _linked(study: StudyRecord, spec: TuningStudySpec, question: str) -> TuningS
     kind = {"kind": spec.goal.kind} if spec.goal is not None else {}
     search = updated(spec.search, seed=(spec.search.seed + 1) % MAX_SEED)
     # What was measured holds until model, optimizer or device change (BAT-14).
-    measured = {"training": updated(spec.training, batch_sizes=None)} if probed(study) else {}
+    holds = probed(study) and probe_key(spec) == probe_key(study.spec)
+    measured = {"training": updated(spec.training, batch_sizes=None)} if holds else {}
     return updated(
         spec,
         previous_studies=before,
