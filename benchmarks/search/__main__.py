@@ -68,7 +68,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.search", description=__doc__)
     parser.add_argument("--short", action="store_true", help="2 seeds, 64 trials, the nearest contestants: minutes")
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--trials", type=int, default=BUDGETS[-1], help="fewer, for a contestant that is slow")
+    parser.add_argument("--trials", type=int, default=BUDGETS[-1], help="how far a run of 128 is watched")
     parser.add_argument("--instance", type=int, default=REPORT, help="1: development; others: reports")
     parser.add_argument("--groups", default="ABCDE")
     parser.add_argument("--contestants", default="", help="comma-separated; default: all")

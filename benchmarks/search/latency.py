@@ -1,17 +1,20 @@
 """Processor seconds per suggestion after 100 and after 1,000 trials: `python -m benchmarks.search.latency [PEER …]`.
 
 A mixed space with a condition, a tenth of the trials infeasible, eight running. Ours is called on records, as in the
-operator; a peer is asked and told all trials one after another, and the last of them are timed.
+operator; a peer is asked and told all trials one after another, and the last of them are timed. Processor time is this
+process's own: a peer with an environment of its own is timed by that environment's interpreter. A slow peer is left
+when it has used the seconds that it may (`--most`); what is printed then is how far it came.
 """
 
+import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from benchmarks.search.contestants.entrants import entries
+from benchmarks.search.contestants.entrants import OWN_ENVIRONMENT, entries
 from benchmarks.search.problems.problem import arm_of, choice, only, real, whole
 from benchmarks.search.simulation import PARALLELISM, Entrant
 from tuning_operator.search.bayesian import bayesian_point
@@ -48,29 +51,44 @@ def of_ours(number: int) -> Iterator[float]:
         yield time.process_time() - before
 
 
-def of_peer(entrant: Entrant, number: int) -> Iterator[float]:
-    """Yield the seconds of a contestant's last suggestions of that many."""
+def of_peer(entrant: Entrant, number: int, most: float) -> list[float]:
+    """Return the seconds of a contestant's suggestions: of that many, or of those until it has used `most` seconds."""
     contestant = entrant(ARM, 0)
     points: list[Assignment] = []
-    for position in range(number):
+    seconds: list[float] = []
+    start = time.process_time()
+    while len(points) < number:
         before = time.process_time()
-        points.append(contestant.ask(position))
-        if position >= number - TIMED:
-            yield time.process_time() - before
-        if position >= PARALLELISM:
-            contestant.tell(position - PARALLELISM, loss(points[position - PARALLELISM]))
+        points.append(contestant.ask(len(points)))
+        seconds.append(time.process_time() - before)
+        ended = len(points) - 1 - PARALLELISM
+        if ended >= 0:
+            contestant.tell(ended, loss(points[ended]))
+        if time.process_time() - start > most:
+            break
+    return seconds
+
+
+def line(name: str, trials: int, seconds: Sequence[float]) -> str:
+    """Return the median and the 95th percentile of a contestant's suggestions at about that many trials."""
+    median, high = (round(float(np.quantile(seconds, share)), 4) for share in (0.5, 0.95))
+    return json.dumps({"contestant": name, "trials": trials, "median": median, "p95": high})
 
 
 def main() -> None:
-    """Print the median and the 95th percentile for ours, for quasi-random search and for the peers that are named."""
-    contestants = entries({})
+    """Print the seconds of ours, of quasi-random search and of the peers that are named."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.search.latency", description=__doc__)
+    parser.add_argument("peers", nargs="*", metavar="PEER")
+    parser.add_argument("--most", type=float, default=300, help="processor seconds that a peer may use")
+    options = parser.parse_args()
     for number in NUMBERS:
-        seconds = {"bayesian": list(of_ours(number))}
-        for name in ("quasi-random", *sys.argv[1:]):
-            seconds[name] = list(of_peer(contestants[name].entrant, number))
-        for name, values in seconds.items():
-            median, high = np.quantile(values, [0.5, 0.95])
-            print(json.dumps({"contestant": name, "trials": number, "median": round(median, 4), "p95": round(high, 4)}))
+        print(line("bayesian", number, list(of_ours(number))), flush=True)
+    contestants = entries(dict.fromkeys(OWN_ENVIRONMENT, sys.executable))
+    for name in ("quasi-random", *options.peers):
+        seconds = of_peer(contestants[name].entrant, NUMBERS[-1], options.most)
+        reached = {n for n in NUMBERS if n <= len(seconds)} | {len(seconds)}
+        for number in sorted(reached):
+            print(line(name, number, seconds[max(0, number - TIMED) : number]), flush=True)
 
 
 if __name__ == "__main__":

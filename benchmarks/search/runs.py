@@ -44,14 +44,19 @@ def completed(path: Path) -> dict[tuple[str, int], Record]:
 def run_missing(
     folder: Path, name: str, entry: Entry, problems: list[Problem], seeds: range, trials: int
 ) -> Iterator[Record]:
-    """Run a contestant wherever it has not run yet; each record is in the folder before it is returned."""
+    """Run a contestant wherever it has not run yet; each record is in the folder before it is returned.
+
+    With fewer trials than the largest budget it is the beginning of the run of that budget, and compares with it.
+    """
     path = folder / f"{name.replace('/', '-').replace(' ', '-')}.jsonl"
     known = completed(path)
     for seed in seeds:
         for problem in problems:
             if (problem.name, seed) in known:
                 continue
-            run = simulate(problem, entry.entrant(problem.arm, seed), trials * entry.budget, seed)
+            length = max(trials, BUDGETS[-1]) * entry.budget
+            contestant = entry.entrant(problem.arm, seed)
+            run = simulate(problem, contestant, length, seed, watched=trials * entry.budget)
             record = record_of(name, problem.name, seed, run, trials, entry.budget)
             with path.open("a") as file:
                 file.write(json.dumps(asdict(record)) + "\n")

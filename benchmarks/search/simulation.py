@@ -55,10 +55,26 @@ class Run:
     seconds: list[float]
 
 
-def simulate(problem: Problem, contestant: Contestant, trials: int, seed: int, parallelism: int = PARALLELISM) -> Run:
-    """Run a contestant until that many trials have ended, or it has no further point.
+def simulate(
+    problem: Problem,
+    contestant: Contestant,
+    trials: int,
+    seed: int,
+    parallelism: int = PARALLELISM,
+    watched: int | None = None,
+) -> Run:
+    """Run a contestant until its trials have ended, or it has no further point.
 
     Trial k is equally long and equally unlucky whichever contestant asked for it.
+
+    Args:
+        problem: what it searches.
+        contestant: it suggests.
+        trials: how many it has.
+        seed: of durations and noise.
+        parallelism: how many run at once.
+        watched: stop when so many have ended, while others run: exactly the beginning of the whole run. A run of
+            fewer trials is another thing: towards its end nothing is started any more, and slow trials are waited for.
     """
     running: list[tuple[float, int, Ending]] = []
     endings: list[Ending] = []
@@ -66,7 +82,7 @@ def simulate(problem: Problem, contestant: Contestant, trials: int, seed: int, p
     now = 0.0
     started = 0
     exhausted = False
-    while len(endings) < trials:
+    while len(endings) < (trials if watched is None else watched):
         while len(running) < parallelism and started < trials and not exhausted:
             before = time.perf_counter()
             try:

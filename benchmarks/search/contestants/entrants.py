@@ -1,5 +1,6 @@
 """The list of contestants. A peer's library is imported when it competes, so that one may be missing."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -31,7 +32,8 @@ def entries(pythons: Mapping[str, str]) -> dict[str, Entry]:
     """Return all contestants; `a/fail` and `a/penalty` are two ways to use one, of which the better counts.
 
     Args:
-        pythons: the interpreter of a peer that needs an environment of its own, by its name before the slash.
+        pythons: the interpreter of a peer that needs an environment of its own, by its name before the slash. Where
+            it is this process's own interpreter, the peer runs in this process.
     """
     found = {
         OURS: Entry(own.Bayesian),
@@ -59,7 +61,7 @@ def entries(pythons: Mapping[str, str]) -> dict[str, Entry]:
 
 
 def _entrant(python: str | None, module: str, function: str) -> Entrant:
-    if python is not None:
+    if python not in (None, sys.executable):
         return remote(python, module, function)
 
     def entrant(arm: Arm, seed: int) -> Contestant:

@@ -72,6 +72,13 @@ def test_an_exhausted_contestant_ends_its_run() -> None:
     assert len(run(Recorder(points=11)).endings) == 11
 
 
+def test_a_run_that_is_watched_for_fewer_trials_is_the_beginning_of_the_whole_run() -> None:
+    beginning = simulate(LINE, Recorder(), 50, seed=0, watched=20).endings
+    assert beginning == run(Recorder()).endings[:20]
+    assert max(e.number for e in beginning) >= 20
+    assert beginning != run(Recorder(), trials=20).endings
+
+
 def test_levels_are_the_values_that_the_trial_receives() -> None:
     (hyperparameter,) = arm_of(levels("rate", [0.1, 1e-5])).dimensions
     assert hyperparameter.values == ["0.1", "1e-05"]
