@@ -643,6 +643,12 @@ def probed_sizes(world: World) -> list[tuple[int, str]]:
     return [(json.loads(t.spec.parameters)["batch_size"], t.status.state.value) for t in probes]
 
 
+def assert_one_after_the_other(trials: Sequence[TrialView]) -> None:
+    for before, later in pairwise(trials):
+        assert before.status.completion_time is not None
+        assert later.created >= before.status.completion_time
+
+
 def batch_size_finding(world: World) -> tuple[str, float | None]:
     found = next(f for f in world.study.status.findings if f.code is Code.BATCH_SIZE)
     return found.verdict, found.evidence.numbers.get("batchSize")
@@ -668,10 +674,7 @@ def test_batch_sizes_are_measured_one_after_the_other_and_the_study_says_which_i
     assert (status.state, status.progress, status.trials.probes) == ("Succeeded", "6/6", len(states))
     probes = [t for t in world.trials.values() if t.spec.purpose is TrialPurpose.BATCH_SIZE_PROBE]
     assert {t.spec.of for t in probes} == {status.best and status.best.trial}
-    assert all(
-        later.created >= before.status.completion_time  # type: ignore[operator]
-        for before, later in pairwise(probes)
-    )
+    assert_one_after_the_other(probes)
 
 
 def test_probes_are_never_packed_and_a_study_that_is_over_can_be_asked_for_them() -> None:
@@ -696,11 +699,12 @@ def test_a_probe_that_crashes_costs_a_study_one_failure_and_not_its_success() ->
 
 @WHOLE_STUDIES
 @given(KILLS)
-def test_a_killed_operator_measures_each_size_once_and_nothing_beside_it(kills: list[tuple[int, int, int]]) -> None:
+def test_a_killed_operator_measures_each_size_once_and_one_after_the_other(kills: list[tuple[int, int, int]]) -> None:
     throughput: dict[int, float | None] = {32: 100.0, 64: 195.0, 128: None}
     budget = {"maxTrials": 2, "parallelTrials": 2, "maxFailedTrials": 99}
     world = run_with_kills(a_measuring_world(throughput, budget=budget), kills)
     assert probed_sizes(world) == [(32, "Succeeded"), (64, "Succeeded"), (128, "Infeasible")]
+    assert_one_after_the_other([t for t in world.trials.values() if t.spec.purpose is TrialPurpose.BATCH_SIZE_PROBE])
     assert batch_size_finding(world) == ("Chosen", 64)
     assert world.study.status.state == "Succeeded"
 
