@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -13,12 +14,14 @@ from hypothesis import strategies as st
 from tests.support.builders import a_choice, a_fixed, a_range
 from tests.support.views import UID, a_study
 from tests.support.world import End, Life, OperatorKilled, Script, World, is_empty
-from tuning_operator.api.findings import Conclusion, ConclusionState
+from tuning_operator.api.findings import Code, Conclusion, ConclusionState
+from tuning_operator.api.procedure import Training
 from tuning_operator.api.study_status import NextStudyProposal
 from tuning_operator.api.trial import TrialPurpose, TrialState
-from tuning_operator.playbook.analysis import Analysis
+from tuning_operator.playbook.analysis import Analysis, analyse
 from tuning_operator.playbook.follow_ups import FollowUp
 from tuning_operator.playbook.records import Purpose
+from tuning_operator.playbook.trials import study_record
 from tuning_operator.search.arms import shares
 from tuning_operator.study.decide import decide
 from tuning_operator.study.snapshot import Refusal, StudyView, TrialView
@@ -620,6 +623,90 @@ def test_raising_the_budget_of_a_concluded_study_continues_it_and_concludes_anew
     assert world.analyses > analyses
     assert world.study.status.analysed is not None
     assert world.study.status.analysed.trials == 10
+
+
+def as_the_playbook_says(study: StudyView, trials: Sequence[TrialView]) -> Analysis:
+    return analyse(study_record(study, trials))
+
+
+def a_measuring_world(throughput: dict[int, float | None], **fields: Any) -> World:
+    """Return a world whose study wants to know the throughput at these sizes."""
+    space = [RATE, a_fixed("batch_size", value="64")]
+    world = a_world(**{"hyperparameters": space, "training": {"batchSizes": list(throughput)}, **fields})
+    world.analyse, world.throughput = as_the_playbook_says, throughput
+    return world
+
+
+def probed_sizes(world: World) -> list[tuple[int, str]]:
+    """Return size and state of each probe of a batch size, as they were created."""
+    probes = [t for t in world.trials.values() if t.spec.purpose is TrialPurpose.BATCH_SIZE_PROBE]
+    return [(json.loads(t.spec.parameters)["batch_size"], t.status.state.value) for t in probes]
+
+
+def assert_one_after_the_other(trials: Sequence[TrialView]) -> None:
+    for before, later in pairwise(trials):
+        assert before.status.completion_time is not None
+        assert later.created >= before.status.completion_time
+
+
+def batch_size_finding(world: World) -> tuple[str, float | None]:
+    found = next(f for f in world.study.status.findings if f.code is Code.BATCH_SIZE)
+    return found.verdict, found.evidence.numbers.get("batchSize")
+
+
+@pytest.mark.parametrize(
+    ("throughput", "states", "verdict"),
+    [
+        ({256: 700.0, 32: 100.0, 128: 380.0, 64: 195.0}, ["Succeeded"] * 4, ("Chosen", 256)),
+        ({32: 100.0, 64: 195.0, 128: 197.0, 256: 900.0}, ["Succeeded"] * 3, ("Chosen", 64)),
+        ({32: 100.0, 64: 195.0, 128: None, 256: None}, ["Succeeded", "Succeeded", "Infeasible"], ("Chosen", 64)),
+        ({32: 100.0, 64: 110.0, 128: 120.0}, ["Succeeded"] * 2, ("Bottleneck", 32)),
+    ],
+    ids=["all", "until it grows no more", "until memory runs out", "until something else limits it"],
+)
+def test_batch_sizes_are_measured_one_after_the_other_and_the_study_says_which_is_best(
+    throughput: dict[int, float | None], states: list[str], verdict: tuple[str, float]
+) -> None:
+    world = a_measuring_world(throughput, budget={**BUDGET, "maxProbes": 0, "maxFailedTrials": 0}).run()
+    assert probed_sizes(world) == list(zip(sorted(throughput), states, strict=False))
+    assert batch_size_finding(world) == verdict
+    status = world.study.status
+    assert (status.state, status.progress, status.trials.probes) == ("Succeeded", "6/6", len(states))
+    probes = [t for t in world.trials.values() if t.spec.purpose is TrialPurpose.BATCH_SIZE_PROBE]
+    assert {t.spec.of for t in probes} == {status.best and status.best.trial}
+    assert_one_after_the_other(probes)
+
+
+def test_probes_are_never_packed_and_a_study_that_is_over_can_be_asked_for_them() -> None:
+    trial = {"maxPacked": 4, "template": a_study().spec.trial.template.to_json()}
+    world = a_measuring_world({32: 100.0, 64: 195.0}, training={}, trial=trial).run()
+    assert probed_sizes(world) == []
+    assert world.study.status.state == "Succeeded"
+    searched = len(world.pack_sizes)
+    world.change_spec(training=Training.model_validate({"batchSizes": [32, 64]}))
+    world.run()
+    assert probed_sizes(world) == [(32, "Succeeded"), (64, "Succeeded")]
+    assert world.pack_sizes[searched:] == [1, 1]
+    assert world.study.status.state == "Succeeded"
+
+
+def test_a_probe_that_crashes_costs_a_study_one_failure_and_not_its_success() -> None:
+    world = a_measuring_world({32: 100.0, 64: 195.0, 128: 380.0}, budget={**BUDGET, "maxFailedTrials": 1})
+    world.follow_up_lives = [Life(End.CRASHED)]
+    assert probed_sizes(world.run()) == [(32, "Failed")]
+    assert world.study.status.state == "Succeeded"
+
+
+@WHOLE_STUDIES
+@given(KILLS)
+def test_a_killed_operator_measures_each_size_once_and_one_after_the_other(kills: list[tuple[int, int, int]]) -> None:
+    throughput: dict[int, float | None] = {32: 100.0, 64: 195.0, 128: None}
+    budget = {"maxTrials": 2, "parallelTrials": 2, "maxFailedTrials": 99}
+    world = run_with_kills(a_measuring_world(throughput, budget=budget), kills)
+    assert probed_sizes(world) == [(32, "Succeeded"), (64, "Succeeded"), (128, "Infeasible")]
+    assert_one_after_the_other([t for t in world.trials.values() if t.spec.purpose is TrialPurpose.BATCH_SIZE_PROBE])
+    assert batch_size_finding(world) == ("Chosen", 64)
+    assert world.study.status.state == "Succeeded"
 
 
 def test_a_study_is_analysed_now_and_then_and_not_at_every_trial() -> None:

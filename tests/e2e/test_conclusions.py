@@ -13,6 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from hack.paths import ROOT
+from tests.e2e.studies import a_training
 from tests.support.live import Live, Manifest, Namespace, until
 
 SAMPLES = ROOT / "manifests" / "samples"
@@ -126,3 +127,20 @@ def _tuning(namespace: Namespace, *arguments: str) -> str:
         "PYTHONPATH": str(ROOT / "operator"),
     }
     return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
+
+
+def test_the_trainer_s_probes_say_which_batch_size_is_fast(namespace: Namespace) -> None:
+    sizes = [16, 32, 64]
+    # The warm-up is longer than a probe: the trainer would refuse one whose schedule was not shortened with it.
+    fixed = {"workload": "tabular", "max_steps": 300, "warmup_steps": 120, "batch_size": 32}
+    namespace.apply(a_training("sizes", trials=2, fixed=fixed, training={"batchSizes": sizes}))
+    status = namespace.wait_for_success("sizes")["status"]
+    probes = [t for t in namespace.trials("sizes") if t["spec"]["purpose"] == "BatchSizeProbe"]
+    measured = [json.loads(t["status"]["result"]["diagnostics"])["throughput"] for t in probes]
+    assert [m["batchSize"] for m in measured] == sizes[: len(measured)]
+    told = [json.loads(t["spec"]["parameters"]) for t in probes]
+    assert {(each["max_steps"], each["warmup_steps"]) for each in told} == {(100, 40)}
+    assert len(measured) >= 2
+    assert all(m["examplesPerSecond"] > 0 for m in measured)
+    (found,) = [f for f in status["findings"] if f["code"] == "BatchSize" and f["verdict"] in ("Chosen", "Bottleneck")]
+    assert found["evidence"]["trials"]

@@ -5,6 +5,7 @@ operator that looks, decides and writes, and can be killed after any write. What
 """
 
 import asyncio
+import json
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -14,11 +15,12 @@ from enum import Enum, auto
 from typing import Any
 
 from tests.support.views import NOTHING_SAID, NOW, a_record, samples
+from tuning_contract.diagnostics import Diagnostics, Throughput
 from tuning_contract.pack_record import MemberResult, PackRecord
 from tuning_contract.record import FinalRecord, RecordStatus
 from tuning_operator.api import names
 from tuning_operator.api.study_status import TuningStudyStatus
-from tuning_operator.api.trial import TuningTrialSpec, TuningTrialStatus
+from tuning_operator.api.trial import TrialPurpose, TuningTrialSpec, TuningTrialStatus
 from tuning_operator.drawing import Drawing
 from tuning_operator.playbook.analysis import Analysis
 from tuning_operator.study.concluding import ended_searches, ended_trials
@@ -109,6 +111,8 @@ class World:
     """What the Playbook says; by default nothing, in no time."""
     follow_up_lives: Sequence[Life] = ()
     """The lives of the pods of each retrain and probe."""
+    throughput: Mapping[int, float | None] = field(default_factory=dict)
+    """What probes of batch sizes tell, in examples a second by size; None: memory runs out there."""
     following: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The manifests of the studies that the operator has created, by name."""
     analyses: int = 0
@@ -335,6 +339,8 @@ class World:
         spec = self.trials[trial].spec
         used = sum(trial in lives for lives in self._lives.values())
         lives = self.script.get(spec.index, ()) if spec.purpose.is_search else self.follow_up_lives
+        if (told := self._throughput(trial)) is not None and told.examples_per_second is None:
+            lives = [*lives, Life(End.OOM_KILLED)]
         return lives[used] if used < len(lives) else Life()
 
     def _run(self, pod: PodView) -> None:
@@ -411,6 +417,7 @@ class World:
                 self._values(trial, pod),
                 status=RecordStatus.INFEASIBLE if pod.members and trial in diverged else status,
                 attempt=attempt,
+                diagnostics=Diagnostics(throughput=self._throughput(trial)),
             )
             for trial, attempt, _ in members_of(pod)
             if self._values(trial, pod)
@@ -419,6 +426,14 @@ class World:
             return records[0] if records else ""
         results = tuple(MemberResult.of(FinalRecord.decode(record)) for record in records)
         return PackRecord(self.study.uid, pod.pack_hash, results).encode().decode()
+
+    def _throughput(self, trial: str) -> Throughput | None:
+        """What a probe of a batch size tells; None: the trial is none, or tells nothing."""
+        spec = self.trials[trial].spec
+        size = json.loads(spec.parameters).get("batch_size")
+        if spec.purpose is not TrialPurpose.BATCH_SIZE_PROBE or size not in self.throughput:
+            return None
+        return Throughput(size, self.throughput[size])
 
     def _values(self, trial: str, pod: PodView) -> tuple[float, ...]:
         """The objective falls to how far the learning rate is from 0.01, in decades."""

@@ -84,6 +84,7 @@ class Meaning(StrEnum):
     MODEL_SIZE = "modelSize"
     ACTIVATION = "activation"
     NORMALIZATION = "normalization"
+    PRECISION = "precision"
     OTHER = "other"
 
 

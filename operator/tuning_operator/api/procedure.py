@@ -1,6 +1,7 @@
 """What a study says about the Playbook's procedure: its baseline, its training, retrains, rules and the next study."""
 
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
@@ -109,6 +110,17 @@ class Training(Model):
         None, description="In how many rounds of growing length it is approached (playbook: CMP-4).", ge=1, le=100
     )
     schedule: Schedule | None = Field(None, description="The learning rate's schedule.")
+    batch_sizes: list[Annotated[int, Field(ge=1, le=2**31 - 1)]] | None = Field(
+        None,
+        description="Batch sizes, usually powers of two, at which the throughput is measured after the search, one "
+        "after the other from the smallest, until memory runs out, a doubling gains less than 5 % (threshold "
+        "batchGain), or the first doubling brings less than 1.8 times the throughput: a bottleneck (batchDoubling; "
+        "playbook: BAT-7, BAT-10, BAT-11). A hyperparameter must be the batch size, and none may depend on it by "
+        "`when`.",
+        min_length=2,
+        max_length=16,
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
     model: str | None = Field(
         None,
         description="A name for model and data: earlier conclusions and probes hold only while it stays.",

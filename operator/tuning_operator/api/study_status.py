@@ -33,7 +33,9 @@ class TrialCounts(Model):
     stopped_early: int = Field(0, description="Of the stopped ones, those that the stopping rule ended.", ge=0)
     infrastructure_retries: int = Field(0, description="Restarts after lost pods, all trials together.", ge=0)
     retrains: int = Field(0, description="Of all trials, those that repeat one of the search to decide on it.", ge=0)
-    probes: int = Field(0, description="Of all trials, those that see whether training is unstable.", ge=0)
+    probes: int = Field(
+        0, description="Of all trials, those that see whether training is unstable, and how fast it is.", ge=0
+    )
 
 
 class ParameterAssignment(Model):

@@ -26,11 +26,17 @@ class TrialPurpose(StrEnum):
     RETRAIN = "Retrain"
     INSTABILITY_PROBE = "InstabilityProbe"
     HIDDEN_INSTABILITY_PROBE = "HiddenInstabilityProbe"
+    BATCH_SIZE_PROBE = "BatchSizeProbe"
 
     @property
     def is_search(self) -> bool:
         """Whether it is one of the search's trials, and does not repeat or probe one of them afterwards."""
         return self in (TrialPurpose.SEARCH, TrialPurpose.REPLICATE)
+
+    @property
+    def is_probe(self) -> bool:
+        """Whether it measures something else than how good its parameters are."""
+        return not self.is_search and self is not TrialPurpose.RETRAIN
 
 
 class StudyRef(Model):
@@ -53,7 +59,8 @@ class TuningTrialSpec(Model):
         description="Why this trial runs. Search: a new point. Replicate: the point of the trial before it, once more, "
         "with another seed. Retrain: a trial of the search once more, with another seed, to decide on a change. "
         "InstabilityProbe and HiddenInstabilityProbe: a trial of the search at a higher learning rate, to see whether "
-        "training is unstable there; the latter only as long as the first steps take.",
+        "training is unstable there; the latter only as long as the first steps take. BatchSizeProbe: a trial of the "
+        "search at another batch size, to measure the throughput.",
     )
     of: str | None = Field(None, description="The trial that this one retrains or probes.", max_length=63)
     index: int = Field(

@@ -11,6 +11,7 @@ from tuning_operator.api.hyperparameters import Meaning
 from tuning_operator.playbook.assignment import resolve
 from tuning_operator.playbook.comparison.outcome import Outcome
 from tuning_operator.playbook.comparison.retrains import retrain_plan
+from tuning_operator.playbook.length.batch_size_probes import is_measuring, next_batch_size_probe
 from tuning_operator.playbook.meaning import meaning_of
 from tuning_operator.playbook.records import Purpose, StudyRecord
 from tuning_operator.playbook.stability.probes import ProbeTrial, probes
@@ -39,6 +40,9 @@ def follow_ups(
 ) -> tuple[FollowUp, ...]:
     """Return the trials that should still run, probes before retrains: an unstable winner is none.
 
+    The probes of batch sizes come between: they say nothing about a winner, and the next study shall have them. While
+    one of them runs, nothing else is asked for: it would slow the probe down.
+
     What runs already is not asked for again. `budget.maxProbes` and `budget.maxRetrains` bound them.
 
     Args:
@@ -47,7 +51,9 @@ def follow_ups(
         outcome: Which arm is best.
         conclusion: Retrains decide on what may be concluded; of what is blocked there is nothing to decide.
     """
-    wanted = _probes(study, findings)
+    if is_measuring(study):
+        return ()
+    wanted = _probes(study, findings) or _batch_size_probes(study)
     if not wanted and conclusion.decision is AdoptionDecision.NEED_RETRAINS:
         return _retrains(study, outcome)
     return wanted
@@ -61,6 +67,13 @@ def _probes(study: StudyRecord, findings: Sequence[Finding]) -> tuple[FollowUp, 
     wanted = [probe for finding in findings for probe in probes(study, finding)]
     left = max(study.spec.budget.max_probes - len(numbers), 0)
     return tuple(_probe(study, probe, number) for probe, number in zip(wanted[:left], _unused(numbers), strict=False))
+
+
+def _batch_size_probes(study: StudyRecord) -> tuple[FollowUp, ...]:
+    """The study's author has named the sizes, so `budget.maxProbes` does not count them."""
+    probe = next_batch_size_probe(study)
+    numbers = {trial.index for trial in study.trials if trial.purpose is Purpose.BATCH_SIZE_PROBE}
+    return () if probe is None else (_probe(study, probe, next(_unused(numbers))),)
 
 
 def _retrains(study: StudyRecord, outcome: Outcome) -> tuple[FollowUp, ...]:

@@ -78,6 +78,7 @@ ALIASES: Final[Mapping[Meaning, tuple[str, ...]]] = {
     ),
     Meaning.ACTIVATION: ("activation", "activation_function", "nonlinearity"),
     Meaning.NORMALIZATION: ("normalization", "norm", "norm_layer"),
+    Meaning.PRECISION: ("precision", "dtype", "torch_dtype", "mixed_precision", "amp"),
 }
 """By which names of parameters a meaning is recognised where the study does not state it."""
 

@@ -11,6 +11,7 @@ from tuning_operator.api.hyperparameters import Hyperparameter, Role
 from tuning_operator.api.procedure import Lint
 from tuning_operator.api.search import Algorithm
 from tuning_operator.api.study import TuningStudySpec
+from tuning_operator.playbook.length.batch_size_probes import batch_size_parameters, depending_on_batch_size
 from tuning_operator.search.arms import arms_of
 from tuning_operator.search.grid import MAX_GRID, grid_size
 from tuning_operator.search.own_points import PointError, check_points
@@ -70,6 +71,7 @@ def check_specification(spec: TuningStudySpec) -> None:
             )
     _check_container(spec)
     _check_packing(spec)
+    _check_batch_sizes(spec)
     if spec.budget.max_duration is not None and parse_duration(spec.budget.max_duration).total_seconds() <= 0:
         raise Refused("BudgetInvalid", "spec.budget.maxDuration must be longer than nothing")
 
@@ -157,6 +159,28 @@ def _check_container(spec: TuningStudySpec) -> None:
         raise Refused(
             "TemplateInvalid",
             f"spec.trial.container is {spec.trial.container}; the template has {', '.join(map(str, names))}",
+        )
+
+
+def _check_batch_sizes(spec: TuningStudySpec) -> None:
+    """A probe is a trial of the search at another batch size: it must hear of that, and else have the same parameters.
+
+    Raises:
+        Refused: see `check`.
+    """
+    if spec.training.batch_sizes is None:
+        return
+    if not batch_size_parameters(spec):
+        raise Refused(
+            "SearchSpaceInvalid",
+            "spec.training.batchSizes is set, and no hyperparameter is the batch size: add it (the role Fixed will "
+            "do), or give it the meaning batchSize",
+        )
+    if dependent := depending_on_batch_size(spec):
+        raise Refused(
+            "SearchSpaceInvalid",
+            f"spec.training.batchSizes is set, and {', '.join(dependent)} exists at some batch sizes only: remove that "
+            "`when`, or measure the throughput in a study of its own",
         )
 
 

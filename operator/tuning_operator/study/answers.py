@@ -24,6 +24,7 @@ PROPOSAL_BYTES: Final = 12_288
 ABOUT_THE_SPACE: Final = (Code.SEARCH_SPACE_EDGE, Code.INFEASIBLE, Code.SAMPLING)
 INADEQUATE: Final = frozenset({"Expand", "Sparse", "AdjustRange", "Reparameterise", "AdjustSpace"})
 """Verdicts that ask for another search space, or for more points in this one."""
+UNSTABLE: Final = (TrialPurpose.INSTABILITY_PROBE, TrialPurpose.HIDDEN_INSTABILITY_PROBE)
 _CONCLUDED: Final = {
     ConclusionState.ALLOWED: "ConclusionReached",
     ConclusionState.BLOCKED: "ConclusionBlocked",
@@ -86,8 +87,11 @@ def _starts(snapshot: Snapshot, follow_ups: Sequence[NewTrial]) -> Iterator[Even
     retrains = {new.spec.of for new in follow_ups if new.spec.purpose is TrialPurpose.RETRAIN}
     if retrains and TrialPurpose.RETRAIN not in known:
         yield Event("RetrainsStarted", f"Trained again, with other seeds: {', '.join(sorted(map(str, retrains)))}.")
-    probes = [new for new in follow_ups if new.spec.purpose is not TrialPurpose.RETRAIN]
-    if probes and not any(p in known for p in TrialPurpose if not p.is_search and p is not TrialPurpose.RETRAIN):
+    new_purposes = {new.spec.purpose for new in follow_ups} - known
+    if TrialPurpose.BATCH_SIZE_PROBE in new_purposes:
+        yield Event("ProbesStarted", "The throughput is measured at the sizes of spec.training.batchSizes.")
+    probes = [new for new in follow_ups if new.spec.purpose in UNSTABLE]
+    if probes and not any(purpose in known for purpose in UNSTABLE):
         of = ", ".join(sorted({str(new.spec.of) for new in probes}))
         yield Event("ProbesStarted", f"Whether training is unstable at higher learning rates is probed: {of}.")
 

@@ -20,6 +20,7 @@ KINDS: Final = {
     TrialPurpose.RETRAIN: "retrain",
     TrialPurpose.INSTABILITY_PROBE: "probe",
     TrialPurpose.HIDDEN_INSTABILITY_PROBE: "probe",
+    TrialPurpose.BATCH_SIZE_PROBE: "throughput",
 }
 """How a follow-up is called in its name; those of one kind are numbered together."""
 

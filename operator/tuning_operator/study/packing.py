@@ -6,12 +6,9 @@ from tuning_contract.environment import TrialEnvironment
 from tuning_contract.pack import MAX_PACK_TEXT, Shape, shape_of
 from tuning_contract.pack_record import most_members
 from tuning_operator.api.study import TuningStudySpec
-from tuning_operator.api.trial import TrialPurpose
 from tuning_operator.study.decision import NewJob
 from tuning_operator.study.snapshot import TrialView
 
-NEVER_PACKED = frozenset({TrialPurpose.INSTABILITY_PROBE, TrialPurpose.HIDDEN_INSTABILITY_PROBE})
-"""They measure every early step, of which a pack's record could tell nothing."""
 ENTRY_BYTES = 400
 """What an entry of TUNING_PACK has beside the parameters: names, seed, checkpoint directory."""
 
@@ -85,8 +82,8 @@ def _missing_companions(starting: Sequence[TrialView], trials: Iterable[TrialVie
 
 
 def _most(spec: TuningStudySpec, trial: TrialView, sizes: Mapping[int, int]) -> int:
-    if trial.spec.purpose in NEVER_PACKED:
-        return 1
+    if trial.spec.purpose.is_probe:
+        return 1  # It measures every early step, of which a pack's record could tell nothing, or its process's speed.
     return min(pack_size(spec), trial.status.max_packed or sizes.get(trial.spec.arm, pack_size(spec)))
 
 

@@ -112,7 +112,7 @@ def counted(trials: Iterable[TrialView]) -> TrialCounts:
         stopped_early=stopped_early,
         infrastructure_retries=retries,
         retrains=purposes[TrialPurpose.RETRAIN],
-        probes=purposes[TrialPurpose.INSTABILITY_PROBE] + purposes[TrialPurpose.HIDDEN_INSTABILITY_PROBE],
+        probes=sum(number for purpose, number in purposes.items() if purpose.is_probe),
     )
 
 

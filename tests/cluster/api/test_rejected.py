@@ -289,6 +289,14 @@ TWO_OBJECTIVES = {
         a_study(secondObjective={"metric": "validation_loss"}),
         f"spec.secondObjective.metric: {INVALID}: secondObjective.metric must be another one than objective.metric",
     ),
+    "a batch size that is named twice": (
+        a_study(training={"batchSizes": [32, 64, 32]}),
+        "spec.training.batchSizes[2]: Duplicate value: 32",
+    ),
+    "a single batch size": (
+        a_study(training={"batchSizes": [32]}),
+        "spec.training.batchSizes: Invalid value: 1: spec.training.batchSizes in body should have at least 2 items",
+    ),
     "two objectives compared by one": (
         a_study(secondObjective={"metric": "latency"}, stopping={"rule": "Median"}),
         f"spec.stopping.rule: {INVALID}: rules Median and SuccessiveHalving compare trials by the objective alone: "

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from tests.cluster.operator.conftest import Lab, too_high
 from tests.support.api import Api, path_of
-from tests.support.builders import a_choice, a_range
+from tests.support.builders import a_choice, a_fixed, a_range
 from tests.support.kubelet import EVALUATIONS, Attempt, Container, Ends, Runs, trains
+from tuning_contract.diagnostics import Diagnostics, Throughput
 from tuning_contract.exit_codes import ExitCode
 from tuning_contract.record import RecordStatus
 from tuning_operator.api import names
@@ -184,3 +185,56 @@ def test_a_change_is_decided_on_by_retrains_of_both_sides(lab: Lab) -> None:
     assert status["conclusion"]["winner"] == {"optimizer": "adamw"}
     assert answers(lab)["QuestionAnswered"][0] == "True"
     assert "RetrainsStarted" in lab.kubectl("describe", "study", "digits")
+
+
+RATES = {32: 100.0, 64: 190.0, 128: 360.0, 256: 365.0}
+"""Examples a second, by batch size; at all others memory runs out."""
+
+
+def tells_its_throughput(attempt: Attempt) -> Ends:
+    """Train; a probe of a batch size tells how fast that is."""
+    if attempt.environment.purpose != "BatchSizeProbe":
+        return trains(attempt)
+    size = int(attempt.environment.parameters["batch_size"])
+    if size not in RATES:
+        return Ends(137, reason="OOMKilled")
+    told = Diagnostics(throughput=Throughput(size, RATES[size]))
+    return Ends(0, attempt.record(RecordStatus.COMPLETED, 2.0, 1.0, diagnostics=told))
+
+
+def test_the_throughput_is_measured_size_after_size_until_it_grows_no_more(lab: Lab) -> None:
+    lab.script(tells_its_throughput)
+    study = too_high(training={"batchSizes": [*RATES, 512]})
+    study["spec"]["hyperparameters"].append(a_fixed("batch_size", value="64"))
+    lab.create(study)
+    status = lab.await_state("Succeeded")
+    trials = lab.api.list("tuningtrials", lab.namespace)
+    probes = sorted(
+        (t for t in trials if t["spec"]["purpose"] == "BatchSizeProbe"), key=lambda t: int(t["spec"]["index"])
+    )
+    assert [json.loads(t["spec"]["parameters"])["batch_size"] for t in probes] == list(RATES)
+    ends = [t["status"]["completionTime"] for t in probes]
+    assert all(after["metadata"]["creationTimestamp"] >= end for after, end in zip(probes[1:], ends, strict=False))
+    assert status["trials"]["probes"] == 4
+    (chosen,) = [f for f in status["findings"] if f["code"] == "BatchSize" and f["verdict"] == "Chosen"]
+    assert "128 is the largest batch size that still gains throughput" in chosen["message"]
+    assert "batchSizes" not in status["nextStudy"]["manifest"]["spec"].get("training", {})
+    assert status["best"]["trial"] not in {t["metadata"]["name"] for t in probes}
+
+
+def test_a_study_that_is_over_measures_where_it_is_asked_to_until_memory_runs_out(lab: Lab) -> None:
+    lab.script(tells_its_throughput)
+    study = too_high(budget={"maxTrials": 4, "maxFailedTrials": 0})
+    study["spec"]["hyperparameters"].append(a_fixed("batch_size", value="64"))
+    lab.create(study)
+    assert lab.await_state("Succeeded")["trials"]["probes"] == 0
+    lab.change("digits", training={"batchSizes": [64, 32, 1024, 2048]})
+    lab.until("the third probe", lambda: lab.status()["trials"]["probes"] == 3)
+    status = lab.await_state("Succeeded")
+    probes = [t for t in lab.api.list("tuningtrials", lab.namespace) if t["spec"]["purpose"] == "BatchSizeProbe"]
+    ends = {json.loads(t["spec"]["parameters"])["batch_size"]: t["status"] for t in probes}
+    assert {size: end["state"] for size, end in ends.items()} == {32: "Succeeded", 64: "Succeeded", 1024: "Infeasible"}
+    assert ends[1024]["reason"] == "OutOfMemory"
+    (chosen,) = [f for f in status["findings"] if f["code"] == "BatchSize" and f["verdict"] == "Chosen"]
+    assert "64 is the largest batch size" in chosen["message"]
+    assert "BatchSizeProbe" in lab.kubectl("get", "trials", "-o", "wide")

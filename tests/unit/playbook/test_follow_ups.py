@@ -112,3 +112,25 @@ def test_a_probe_that_was_lost_with_the_operator_runs_under_a_number_of_its_own(
     (left,) = wanted(replace(study, trials=(*study.trials, ran(study, second))), BLOCKED, SUSPECTED)
     assert left.number == 0
     assert wanted(study, BLOCKED) == ()
+
+
+def test_batch_sizes_are_measured_after_instability_and_before_retrains_and_need_no_allowance() -> None:
+    sizes = {"batchSizes": [32, 64]}
+    size: Shape = {"name": "batch_size", "type": "Integer", "role": "Fixed", "value": "64"}
+    spec = spec_of([RATE, size], training=sizes, budget={"maxTrials": 8, "maxProbes": 0})
+    trials = [trial_of(spec, i, {"learning_rate": 10 ** (-4 + i / 4), "batch_size": 64}, 1 - i / 10) for i in range(8)]
+    study = study_of(spec, trials)
+    (made,) = wanted(study, BLOCKED, SUSPECTED)
+    assert (made.purpose, made.number, made.parameters["batch_size"]) == (Purpose.BATCH_SIZE_PROBE, 0, 32)
+    allowed = replace(study, spec=spec.model_copy(update={"budget": spec.budget.model_copy(update={"max_probes": 4})}))
+    assert {f.purpose for f in wanted(allowed, BLOCKED, SUSPECTED)} == {Purpose.INSTABILITY_PROBE}
+    (second,) = wanted(replace(study, trials=(*trials, ran(study, made))), BLOCKED)
+    assert (second.number, second.parameters["batch_size"]) == (1, 64)
+    assert second.seed != made.seed
+
+
+def test_nothing_starts_beside_a_throughput_that_is_being_measured() -> None:
+    study = compared()
+    probe = replace(study.trials[0], name="throughput-0", purpose=Purpose.BATCH_SIZE_PROBE, state=State.RUNNING)
+    assert wanted(study) != ()
+    assert wanted(replace(study, trials=(*study.trials, probe))) == ()

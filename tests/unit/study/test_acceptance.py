@@ -87,6 +87,22 @@ def packed(**container: Any) -> dict[str, Any]:
         ),
         ({"budget": {"maxDuration": "0s"}}, "BudgetInvalid", "longer than nothing"),
         (
+            {"training": {"batchSizes": [32, 64]}},
+            "SearchSpaceInvalid",
+            "no hyperparameter is the batch size: add it",
+        ),
+        (
+            {
+                "training": {"batchSizes": [32, 64]},
+                "hyperparameters": [
+                    a_choice("batch_size", values=["32", "64"], valueType="Integer"),
+                    a_range(when={"name": "batch_size", "values": ["32"]}),
+                ],
+            },
+            "SearchSpaceInvalid",
+            "learning_rate exists at some batch sizes only: remove that `when`",
+        ),
+        (
             {"trial": packed(args=["--lr=$(TUNING_PARAMETER_LEARNING_RATE)", "--study=$(TUNING_STUDY)"])},
             "TemplateInvalid",
             "the template uses TUNING_PARAMETER_LEARNING_RATE, which only a trial with a process of its own has",
@@ -125,6 +141,7 @@ def test_a_specification_that_cannot_run_is_refused(spec: dict[str, Any], reason
         },
         {"hyperparameters": [a_fixed()]},
         {"trial": packed(args=["--study=$(TUNING_STUDY)"])},
+        {"training": {"batchSizes": [32, 64]}, "hyperparameters": [a_range(), a_fixed("batch_size", value="64")]},
         {"trial": {**packed(args=["--lr=$(TUNING_PARAMETER_LEARNING_RATE)"]), "maxPacked": 1}},
     ],
 )

@@ -68,7 +68,7 @@ def test_retrains_and_the_search_are_apart_since_one_may_end_without_the_other()
     assert sizes([a_packable(0), a_packable(1, TrialPurpose.RETRAIN), a_packable(2, TrialPurpose.REPLICATE)]) == [2, 1]
 
 
-@pytest.mark.parametrize("purpose", [TrialPurpose.INSTABILITY_PROBE, TrialPurpose.HIDDEN_INSTABILITY_PROBE])
+@pytest.mark.parametrize("purpose", [p for p in TrialPurpose if p.is_probe])
 def test_a_probe_is_alone(purpose: TrialPurpose) -> None:
     assert sizes([a_packable(0, purpose), a_packable(1, purpose)]) == [1, 1]
 

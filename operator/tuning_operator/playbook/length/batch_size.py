@@ -112,10 +112,11 @@ def _of_probes(study: StudyRecord, earlier: Sequence[StudyRecord]) -> list[Findi
     source = next((s for s in (study, *reversed(earlier)) if probed(s)), None)
     if source is None:
         message = "Which batch size is best is not known: no throughput was measured."
-        action = "Run short trials at growing batch sizes, powers of two, until memory runs out (BatchSizeProbe)."
+        action = "Name growing batch sizes, powers of two, in training.batchSizes: they are probed after the search."
         return [unknown(study, Code.BATCH_SIZE, "BAT-7", message, action=action)]
     if source is not study and probe_key(source.spec) != probe_key(study.spec):
-        message = f"The throughput that {source.name} measured does not hold here: model, optimizer or device changed."
+        what = "model, optimizer, precision or device changed"
+        message = f"The throughput that {source.name} measured does not hold here: {what}."
         return [
             answer(
                 study,
@@ -124,7 +125,7 @@ def _of_probes(study: StudyRecord, earlier: Sequence[StudyRecord]) -> list[Findi
                 Severity.WARN,
                 "BAT-14",
                 message,
-                action="Repeat the batch-size probe.",
+                action="Repeat the batch-size probe (training.batchSizes).",
             )
         ]
     table = probed(source)

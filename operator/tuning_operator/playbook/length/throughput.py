@@ -16,7 +16,7 @@ from tuning_operator.playbook.records import OUT_OF_MEMORY, Purpose, State, Stud
 Table = Mapping[int, Throughput]
 """By batch size, ascending; `examples_per_second` is None where memory ran out."""
 
-KEYED = (Meaning.OPTIMIZER, Meaning.MODEL_SIZE, Meaning.ACTIVATION, Meaning.NORMALIZATION)
+KEYED = (Meaning.OPTIMIZER, Meaning.MODEL_SIZE, Meaning.ACTIVATION, Meaning.NORMALIZATION, Meaning.PRECISION)
 """What a probe depends on beside the model's name and the device (BAT-14)."""
 
 
@@ -32,7 +32,7 @@ def probed(study: StudyRecord) -> Table:
 
 
 def probe_key(spec: TuningStudySpec) -> str:
-    """Return a text that changes where a probe has to be repeated: with model, optimizer or device (BAT-14)."""
+    """Return a text that changes where a probe must be repeated: with model, optimizer, precision, device (BAT-14)."""
     fixed: dict[str, Any] = {
         h.parameter_name: h.value if h.role is Role.FIXED else sorted(h.values or [])
         for h in spec.hyperparameters

@@ -146,14 +146,18 @@ def test_accumulated_gradients_bring_no_throughput(steps: str, expected: list[st
         ({"training": {"model": "resnet", "maxSteps": 9}}, "ProbeOutdated"),
         ({"optimizer": "adam"}, "ProbeOutdated"),
         ({"gpu": "h100"}, "ProbeOutdated"),
+        ({"precision": "bfloat16"}, "ProbeOutdated"),
     ],
-    ids=["nothing", "the model", "the optimizer", "the device"],
+    ids=["nothing", "the model", "the optimizer", "the device", "the precision"],
 )
-def test_an_earlier_probe_holds_until_model_optimizer_or_device_change(changed: dict[str, Any], expected: str) -> None:
-    def study(optimizer: str = "sgd", gpu: str = "a100", **fields: Any) -> TuningStudySpec:
-        fixed = {"name": "optimizer", "type": "Categorical", "role": "Fixed", "value": optimizer}
+def test_an_earlier_probe_holds_until_model_optimizer_precision_or_device_change(
+    changed: dict[str, Any], expected: str
+) -> None:
+    def study(optimizer: str = "sgd", gpu: str = "a100", precision: str = "float32", **fields: Any) -> TuningStudySpec:
+        chosen = {"optimizer": optimizer, "precision": precision}
+        fixed = [{"name": n, "type": "Categorical", "role": "Fixed", "value": value} for n, value in chosen.items()]
         pod = {"containers": [{"name": "t", "image": "t"}], "nodeSelector": {"gpu": gpu}}
-        return spec_of([LEARNING_RATE, BATCH, fixed], trial={"template": {"spec": pod}}, **fields)
+        return spec_of([LEARNING_RATE, BATCH, *fixed], trial={"template": {"spec": pod}}, **fields)
 
     before = study_of(study(), probes(study(), {64: 1000, 128: 1990, 256: OOM}), "before")
     found = check(study_of(study(**changed)), [before])

@@ -1,5 +1,6 @@
 """The study that should follow."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tests.support.findings import finding
 from tests.support.studies import spec_of, study_of, trial_of
 from tuning_cli.reading.schema import broken_rules, study_schema, unknown_fields, with_defaults
+from tuning_contract.diagnostics import Diagnostics, Throughput
 from tuning_operator.api.findings import (
     AdoptionDecision,
     Code,
@@ -18,7 +20,7 @@ from tuning_operator.api.findings import (
 )
 from tuning_operator.api.study import TuningStudySpec
 from tuning_operator.playbook.proposal.next_study import next_name, propose
-from tuning_operator.playbook.records import StudyRecord
+from tuning_operator.playbook.records import Purpose, StudyRecord
 
 Shape = dict[str, Any]
 OPTIMIZER: Shape = {"name": "optimizer", "type": "Categorical", "role": "Scientific", "values": ["adam", "sgd"]}
@@ -192,3 +194,20 @@ def test_adoption_asks_for_retrains_of_both_sides_and_nothing_else() -> None:
 )
 def test_names_count_on_and_stay_names(name: str, following: str) -> None:
     assert next_name(name) == following
+
+
+def test_a_throughput_that_was_measured_is_measured_again_only_where_it_does_not_hold_any_more() -> None:
+    before = study(training={"batchSizes": [32, 64], "maxSteps": 9})
+    assert spec(_manifest(before, [EXPAND], BLOCKED)).training.batch_sizes == [32, 64], "nothing was measured"
+    told = Diagnostics(throughput=Throughput(32, 100.0))
+    probe = replace(before.trials[0], name="throughput-0", purpose=Purpose.BATCH_SIZE_PROBE, diagnostics=told)
+    measured = replace(before, trials=(*before.trials, probe))
+    following = spec(_manifest(measured, [EXPAND], BLOCKED))
+    assert (following.training.batch_sizes, following.training.max_steps) == (None, 9)
+    exploited = spec(_manifest(measured, [READY], allowed("adam")))
+    assert exploited.training.batch_sizes == [32, 64], "it has another optimizer than the probes may have had"
+
+
+def _manifest(study: StudyRecord, findings: list[Finding], conclusion: Conclusion) -> dict[str, Any] | None:
+    proposal = propose(study, findings, conclusion)
+    return None if proposal is None else proposal.manifest
