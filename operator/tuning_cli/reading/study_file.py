@@ -140,6 +140,7 @@ def _demand(message: str) -> str:
     """
     nouns = {"string": "a text", "dictionary": "an object", "boolean": "true or false"}
     rest = re.sub(r"^\w+ should ", "", message).replace("'", '"')
+    rest = re.sub(r" after validation, not \d+$", "", rest)  # the value itself says how many
     noun = re.fullmatch(r"be an? (?:valid )?(\w+)", rest)
     if noun and noun[1] in nouns:
         return f"must be {nouns[noun[1]]}"

@@ -24,6 +24,7 @@ OWN_WORDS = {
     "an unknown type": (
         'spec.hyperparameters[0].type: must be "Float", "Integer", "Categorical" or "Ordinal", not "Double"'
     ),
+    "a single batch size": "spec.training.batchSizes: must have at least 2 items, not [32]",
 }
 """Where the API server's words say less to somebody who edits a file."""
 
