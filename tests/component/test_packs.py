@@ -267,3 +267,22 @@ def test_a_result_for_which_the_record_had_no_room_is_had_by_a_pod_of_its_own() 
     world = a_world({1: [Life(End.SILENT)]}, budget={**BUDGET, "maxTrials": 4}).run()
     assert world.pack_sizes == [4, 1, 1, 1, 1]
     assert Counter(states(world)) == {"Succeeded": 4}
+
+
+def test_trials_that_can_share_no_process_do_not_wait_for_each_other() -> None:
+    space = [a_choice("width", values=["8", "16"], valueType="Integer", role="Nuisance"), RATE]
+    fields = {"hyperparameters": space, "budget": {"maxTrials": 16, "parallelTrials": 4}}
+    packed, alone = (a_world(uneven(20), most, **fields).run() for most in (4, 1))
+    assert packed.tick <= alone.tick + 2
+
+
+def test_a_trial_that_finds_no_node_keeps_no_other_from_starting() -> None:
+    world = a_world({0: [Life(End.CRASHED)]}, budget={"maxTrials": 12, "parallelTrials": 4, "maxFailedTrials": 9})
+    world.run_ticks(3)
+    (stuck,) = (job for job in world.jobs.values() if job.attempt == 1 and job.trial.endswith("-0"))
+    for _ in range(60):
+        world.pass_time()
+        for pod in [pod for pod in world.pods.values() if pod.job_uid == stuck.uid]:
+            world.pods[pod.uid] = replace(pod, started=None, finished=None, exit_code=None, phase="Pending")
+        world.settle()
+    assert Counter(states(world))["Succeeded"] >= 9

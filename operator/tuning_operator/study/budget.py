@@ -13,7 +13,7 @@ from itertools import count
 from tuning_operator.api.search import Algorithm
 from tuning_operator.api.study import TuningStudySpec
 from tuning_operator.api.study_status import StudyDuration
-from tuning_operator.api.trial import TrialState, TuningTrialSpec, TuningTrialStatus
+from tuning_operator.api.trial import TrialPurpose, TrialState, TuningTrialSpec, TuningTrialStatus
 from tuning_operator.search.arms import Arm, arms_of, shares
 from tuning_operator.search.sequence import positions
 from tuning_operator.study.durations import parse_duration
@@ -139,7 +139,11 @@ def outcome_of(study: StudyView, trials: Sequence[Progressed], used: timedelta) 
     When its time is over it is not at its end before its last trials are: one may complete within its grace period.
     """
     budget = study.spec.budget
-    failed = sum(status.state is TrialState.FAILED for _, status in trials)
+    # A probe of batch sizes may end in a crash for want of memory: that fails no study whose search succeeded.
+    failed = sum(
+        status.state is TrialState.FAILED and spec.purpose is not TrialPurpose.BATCH_SIZE_PROBE
+        for spec, status in trials
+    )
     if failed > budget.max_failed_trials:
         message = (
             f"{failed} trials failed; spec.budget.maxFailedTrials allows "

@@ -30,7 +30,7 @@ from tuning_operator.study.budget import (
 from tuning_operator.study.conditions import is_true
 from tuning_operator.study.decision import Decision, Event, JobDeletion, JobExpiry, NewTrial, TrialStatusWrite
 from tuning_operator.study.durations import parse_duration
-from tuning_operator.study.packing import pack_size, pack_sizes, packed, packs
+from tuning_operator.study.packing import is_alike, pack_size, pack_sizes, packed, packs
 from tuning_operator.study.snapshot import Snapshot, StudyView, TrialView
 from tuning_operator.study.status import ACCEPTED, FAILED, SUCCEEDED, Findings, study_status
 from tuning_operator.study.stopping import Directive, directives, standing
@@ -181,7 +181,10 @@ class _Plan:
         together = None
         if packs(spec):
             learned = pack_sizes(spec, after)
-            together = {arm.number: learned.get(arm.number, pack_size(spec)) for arm in arms_of(spec)}
+            sizes = {arm.number: learned.get(arm.number, pack_size(spec)) for arm in arms_of(spec) if is_alike(arm)}
+            # Where nothing trains, as beside a pod that finds no node, waiting would have no end.
+            waits = any(trial.status.state is TrialState.RUNNING for trial in after)
+            together = sizes if waits else {number: max(min(size, free), 1) for number, size in sizes.items()}
         return next_places(spec, ((t.spec, t.status) for t in after), free, together)
 
     def _new_trials(self, places: Iterable[tuple[Arm, int]]) -> Iterator[NewTrial]:

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tuning_contract.environment import TrialEnvironment
-from tuning_contract.pack import MAX_PACK_TEXT, Shape, shape_of
+from tuning_contract.pack import MAX_PACK_TEXT, MAY_DIFFER, Shape, shape_of
 from tuning_contract.pack_record import most_members
 from tuning_operator.api.study import TuningStudySpec
+from tuning_operator.search.arms import Arm
 from tuning_operator.study.decision import NewJob
 from tuning_operator.study.snapshot import TrialView
 
@@ -16,6 +17,11 @@ ENTRY_BYTES = 400
 def packs(spec: TuningStudySpec) -> bool:
     """Whether trials of the study may share a process."""
     return spec.trial.max_packed > 1
+
+
+def is_alike(arm: Arm) -> bool:
+    """Whether all trials of an arm can share processes: what is searched in it are numbers of a step alone."""
+    return all(h.parameter_name in MAY_DIFFER for h in arm.dimensions)
 
 
 def pack_sizes(spec: TuningStudySpec, trials: Iterable[TrialView]) -> Mapping[int, int]:

@@ -42,7 +42,7 @@ def next_batch_size_probe(study: StudyRecord) -> ProbeTrial | None:
     """Return the probe that should run next; None: none is asked for, another trial runs, or all is known.
 
     After a probe that has failed there is none either: larger sizes would fail too, and each failure counts towards
-    `budget.maxFailedTrials`. Many images crash where they run out of memory. A probe that was lost is repeated.
+    `budget.maxFailedTrials`. Many images crash where they run out of memory. A probe that was lost is repeated once.
     """
     sizes = study.spec.training.batch_sizes
     if not sizes or depending_on_batch_size(study.spec) or any(t.state is State.RUNNING for t in study.trials):
@@ -51,6 +51,8 @@ def next_batch_size_probe(study: StudyRecord) -> ProbeTrial | None:
     choice = choose(probed(study), study.thresholds)
     if choice.limit_reached or choice.verdict == "Bottleneck" or any(t.state is State.FAILED for t in launched):
         return None
+    if sum(trial.state is State.LOST for trial in launched) > 1:
+        return None  # What is lost again and again tells nothing, and each loss is a failed trial of the study.
     known = {batch_size_of(study, trial) for trial in launched if trial.state is not State.LOST}
     size = min((size for size in sizes if size not in known), default=None)
     of = _probed_trial(study, launched)

@@ -174,3 +174,10 @@ def test_a_size_at_which_training_diverged_without_a_figure_is_passed_over() -> 
 def test_nothing_is_measured_that_nobody_asked_for() -> None:
     assert next_batch_size_probe(searched(sizes=None)) is None
     assert next_batch_size_probe(searched(RATE)) is None
+
+
+def test_a_probe_that_is_lost_again_is_given_up() -> None:
+    study = searched()
+    lost = [probe(study, 0, None, state=State.LOST, reason="ResultLost", name=f"lost-{n}") for n in range(2)]
+    assert next_batch_size_probe(replace(study, trials=(*study.trials, lost[0]))) is not None
+    assert next_batch_size_probe(replace(study, trials=(*study.trials, *lost))) is None
