@@ -154,7 +154,7 @@ class TrialEnvironment:
             value = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise ContractError(f"TUNING_PARAMETERS is not JSON: {error}") from None
-        if not isinstance(value, dict) or not all(map(_is_parameter_value, value.values())):
+        if not isinstance(value, dict) or not all(map(is_parameter_value, value.values())):
             raise ContractError("TUNING_PARAMETERS must be a JSON object of strings, finite numbers and Booleans")
         return value
 
@@ -180,6 +180,7 @@ def _choice(env: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> Any:
     return text
 
 
-def _is_parameter_value(value: object) -> bool:
+def is_parameter_value(value: object) -> bool:
+    """Whether a container may receive it as a parameter: a string, a finite number or a Boolean."""
     # Python's reader lets NaN and 1e999 through, which no JSON may hold.
     return isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))

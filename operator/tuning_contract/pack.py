@@ -6,7 +6,6 @@ TUNING_PACK. An image that does not know that variable must not be packed.
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -17,6 +16,7 @@ from tuning_contract.environment import (
     ContractError,
     ParameterValue,
     TrialEnvironment,
+    is_parameter_value,
     parameters_json,
 )
 
@@ -92,7 +92,7 @@ class PackEnvironment:
     @property
     def text(self) -> str:
         """What stands in TUNING_PACK; its hash stands in the pack's record."""
-        return _spelled([_own(member) for member in self.members])
+        return json.dumps([_own(member) for member in self.members], separators=(",", ":"), allow_nan=False)
 
     def to_env(self) -> dict[str, str]:
         """Return the variables that `from_env` reads back to an equal value."""
@@ -139,10 +139,6 @@ def _own(member: TrialEnvironment) -> dict[str, Any]:
     return entry
 
 
-def _spelled(entries: list[dict[str, Any]]) -> str:
-    return json.dumps(entries, separators=(",", ":"), allow_nan=False)
-
-
 def _member(shared: TrialEnvironment, number: int, entry: object) -> TrialEnvironment:
     where = f"entry {number} of {PACK_VARIABLE}"
     if not isinstance(entry, dict):
@@ -153,7 +149,7 @@ def _member(shared: TrialEnvironment, number: int, entry: object) -> TrialEnviro
         raise ContractError(f"{where}: trial and purpose must be texts")
     if not isinstance(checkpoint, str | None):
         raise ContractError(f"{where}: checkpointDir must be a text")
-    if not isinstance(parameters, dict) or not all(map(_is_parameter, parameters.values())):
+    if not isinstance(parameters, dict) or not all(map(is_parameter_value, parameters.values())):
         raise ContractError(f"{where}: parameters must be an object of strings, finite numbers and Booleans")
     numbers = {name: entry.get(name) for name in ("attempt", "seed")}
     for name, value in numbers.items():
@@ -168,7 +164,3 @@ def _member(shared: TrialEnvironment, number: int, entry: object) -> TrialEnviro
         purpose=purpose,
         checkpoint_dir=checkpoint,
     )
-
-
-def _is_parameter(value: object) -> bool:
-    return isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))

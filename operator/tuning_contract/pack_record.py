@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from tuning_contract.curve import Curve, MetricValues, Point, significant, thinned
-from tuning_contract.environment import ContractError
 from tuning_contract.fitting import OBJECTIVE_DIGITS, size_of
 from tuning_contract.numbers import decode_number, encode_number
 from tuning_contract.pack import MAX_MEMBERS
@@ -22,7 +21,7 @@ from tuning_contract.record import (
     RECORD_VERSION,
     FinalRecord,
     RecordStatus,
-    checked_body,
+    decoded,
     with_checksum,
 )
 
@@ -192,24 +191,19 @@ class PackRecord:
         Raises:
             ContractError: it is not a whole record of this version; the message says what is wrong.
         """
-        raw = text.encode(errors="replace") if isinstance(text, str) else text
-        if len(raw) > MAX_RECORD_BYTES:
-            raise ContractError(f"the record has {len(raw)} bytes; at most {MAX_RECORD_BYTES} are kept")
-        try:
-            body = checked_body(raw)
-            uid, told, left_out = body["studyUID"], body["packHash"], body.get("leftOut", 0)
-            if not isinstance(uid, str) or not isinstance(told, str):
-                raise ValueError("studyUID and packHash must be texts")
-            if isinstance(left_out, bool) or not isinstance(left_out, int) or left_out < 0:
-                raise ValueError("leftOut must be a count")
-            results = tuple(map(MemberResult.from_json, body["results"]))
-            if len(results) + left_out > MAX_MEMBERS:
-                raise ValueError(f"at most {MAX_MEMBERS} trials can share a process")
-            return cls(uid, told, results, left_out)
-        except ContractError:
-            raise
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise ContractError(f"the record is malformed: {error!r:.200}") from None
+        return decoded(text, cls._from_body)
+
+    @classmethod
+    def _from_body(cls, body: dict[str, Any]) -> "PackRecord":
+        uid, told, left_out = body["studyUID"], body["packHash"], body.get("leftOut", 0)
+        if not isinstance(uid, str) or not isinstance(told, str):
+            raise ValueError("studyUID and packHash must be texts")
+        if isinstance(left_out, bool) or not isinstance(left_out, int) or left_out < 0:
+            raise ValueError("leftOut must be a count")
+        results = tuple(map(MemberResult.from_json, body["results"]))
+        if len(results) + left_out > MAX_MEMBERS:
+            raise ValueError(f"at most {MAX_MEMBERS} trials can share a process")
+        return cls(uid, told, results, left_out)
 
 
 def _with_curve(result: MemberResult, points: Sequence[Point], room: int) -> MemberResult:

@@ -7,16 +7,18 @@ at most 4096 bytes of a termination message.
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from tuning_contract.curve import Curve, MetricValues, Point
 from tuning_contract.diagnostics import Diagnostics
 from tuning_contract.environment import ContractError, ObjectiveAt
 from tuning_contract.fitting import curve_within, diagnostics_within, size_of
 from tuning_contract.numbers import decode_number, encode_number
+
+T = TypeVar("T")
 
 RECORD_VERSION: Final = 1
 MAX_RECORD_BYTES: Final = 4096
@@ -120,15 +122,7 @@ class FinalRecord:
         Raises:
             ContractError: it is not a whole record of this version; the message says what is wrong.
         """
-        raw = text.encode(errors="replace") if isinstance(text, str) else text
-        if len(raw) > MAX_RECORD_BYTES:
-            raise ContractError(f"the record has {len(raw)} bytes; at most {MAX_RECORD_BYTES} are kept")
-        try:
-            return cls._from_body(checked_body(raw))
-        except ContractError:
-            raise
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ContractError(f"the record is malformed: {error!r:.200}") from None
+        return decoded(text, cls._from_body)
 
     @classmethod
     def _from_body(cls, body: dict[str, Any]) -> "FinalRecord":
@@ -160,6 +154,23 @@ def with_checksum(body: dict[str, Any]) -> bytes:
     """Return an object as JSON, its checksum the last field."""
     text = json.dumps(body, separators=(",", ":"), allow_nan=False)
     return f'{text[:-1]},"crc":{zlib.crc32(text.encode())}}}'.encode()
+
+
+def decoded(text: str | bytes, read: Callable[[dict[str, Any]], T]) -> T:
+    """Return what `read` makes of a termination message's object.
+
+    Raises:
+        ContractError: it is not a whole record of this version, or `read` cannot read it.
+    """
+    raw = text.encode(errors="replace") if isinstance(text, str) else text
+    if len(raw) > MAX_RECORD_BYTES:
+        raise ContractError(f"the record has {len(raw)} bytes; at most {MAX_RECORD_BYTES} are kept")
+    try:
+        return read(checked_body(raw))
+    except ContractError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ContractError(f"the record is malformed: {error!r:.200}") from None
 
 
 def checked_body(raw: bytes) -> dict[str, Any]:
