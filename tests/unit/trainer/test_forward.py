@@ -7,7 +7,8 @@ import pytest
 
 from tests.unit.trainer.needs_torch import torch
 from tests.unit.trainer.processes import a_trial
-from tests.unit.trainer.test_training import SHORT, StopBeforeStep, a_run, attempt, same_weights, weights_in
+from tests.unit.trainer.stops import StopBeforeStep
+from tests.unit.trainer.test_training import SHORT, a_run, attempt, same_weights, weights_in
 from tuning_contract.environment import ParameterValue
 from tuning_trainer.endings import InterruptionError
 from tuning_trainer.knobs import ConfigurationError

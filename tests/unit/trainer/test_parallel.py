@@ -10,6 +10,7 @@ import pytest
 from tests.unit.trainer.forked import in_two_processes
 from tests.unit.trainer.needs_torch import torch
 from tests.unit.trainer.processes import a_trial, record_of
+from tests.unit.trainer.stops import StopBeforeStep
 from tuning_contract.diagnostics import Rank, Throughput
 from tuning_contract.environment import ParameterValue, TrialEnvironment
 from tuning_contract.record import FinalRecord
@@ -69,18 +70,6 @@ def attempt_in_two(trial: TrialEnvironment) -> FinalRecord:
     assert nothing is None
     assert isinstance(record, FinalRecord)
     return record
-
-
-class StopBeforeStep(threading.Event):
-    """An event that is set when the loop asks for the n-th time: a SIGTERM at an exact step."""
-
-    def __init__(self, step: int) -> None:
-        super().__init__()
-        self._left = step
-
-    def is_set(self) -> bool:
-        self._left -= 1
-        return self._left < 0
 
 
 def _attempt(rank: int, trial: TrialEnvironment, stop_before: int | None = None) -> FinalRecord | None:

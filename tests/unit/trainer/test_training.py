@@ -10,6 +10,7 @@ import pytest
 
 from tests.unit.trainer.needs_torch import torch
 from tests.unit.trainer.processes import a_trial, record_of
+from tests.unit.trainer.stops import StopBeforeStep
 from tuning_contract.environment import ParameterValue, TrialEnvironment
 from tuning_contract.record import FinalRecord, RecordStatus
 from tuning_trainer.checkpoint import BEST, LAST, CheckpointStore
@@ -27,18 +28,6 @@ SHORT: dict[str, ParameterValue] = {"max_steps": 30, "warmup_steps": 3, "evaluat
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)
-
-
-class StopBeforeStep(threading.Event):
-    """An event that is set when the loop asks for the n-th time: a SIGTERM at an exact step."""
-
-    def __init__(self, step: int) -> None:
-        super().__init__()
-        self._left = step
-
-    def is_set(self) -> bool:
-        self._left -= 1
-        return self._left < 0
 
 
 class ListeningReporter(Reporter):

@@ -11,6 +11,7 @@ import pytest
 from tests.unit.trainer.needs_torch import torch
 from tests.unit.trainer.population.packs import a_pack
 from tests.unit.trainer.population.runs import TIMINGS, Given
+from tests.unit.trainer.stops import StopBeforeStep
 from tuning_contract.environment import TrialEnvironment
 from tuning_contract.pack import PackEnvironment
 from tuning_contract.record import FinalRecord, RecordStatus
@@ -37,18 +38,6 @@ DIVERGING: Given = {"learning_rate": 1e6, "weight_decay": 1e3, "schedule": "cons
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)
-
-
-class StopBeforeStep(threading.Event):
-    """An event that is set when the loop asks for the n-th time: a SIGTERM at an exact step."""
-
-    def __init__(self, step: int) -> None:
-        super().__init__()
-        self._left = step
-
-    def is_set(self) -> bool:
-        self._left -= 1
-        return self._left < 0
 
 
 def of(directory: Path, *members: Given, attempt: int = 0, common: Given | None = None) -> PackEnvironment:
