@@ -5,16 +5,12 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks.search.contestants.entrants import RANDOM, Entry, entries
-from benchmarks.search.problems.problem import Problem
+from benchmarks.search.contestants.entrants import Entry, entries
 from benchmarks.search.problems.suite import REPORT, suite
 from benchmarks.search.report import report, table
-from benchmarks.search.runs import completed, run_missing
-from benchmarks.search.scoring import BUDGETS, SCALE_BUDGET, told_best
-from benchmarks.search.simulation import simulate
+from benchmarks.search.runs import completed, run_missing, scale_of
+from benchmarks.search.scoring import BUDGETS
 
-SCALE_SEEDS = range(10_000, 10_101)
-"""Of the random runs that make the scale: none of them competes."""
 SHORT_CONTESTANTS = "bayesian,quasi-random,random,random x2,optuna-tpe/fail,optuna-tpe/penalty"
 
 
@@ -26,7 +22,7 @@ def main() -> None:
     problems = suite(options.instance, options.groups)
     contestants = entries(dict(pair.split("=", 1) for pair in options.python))
     wanted = options.contestants.split(",") if options.contestants else list(contestants)
-    medians, failing = _scale(folder / "scale.json", problems)
+    medians, failing = scale_of(folder / "scale.json", problems)
     for name in wanted:
         entry: Entry = contestants[name]
         chosen = [p for p in problems if not entry.only_failing or p.name in failing]
@@ -44,24 +40,6 @@ def main() -> None:
     print(table(result))
     if options.json is not None:
         options.json.write_text(json.dumps(result, indent=1) + "\n")
-
-
-def _scale(path: Path, problems: list[Problem]) -> tuple[dict[str, float], set[str]]:
-    """Return random search's median loss at 16 trials by problem, and the problems that have infeasible points."""
-    known = json.loads(path.read_text()) if path.exists() else {}
-    contestant = entries({})[RANDOM]
-    for problem in problems:
-        if problem.name in known:
-            continue
-        runs = [
-            simulate(problem, contestant.entrant(problem.arm, seed), SCALE_BUDGET, seed).endings for seed in SCALE_SEEDS
-        ]
-        losses = sorted(told_best(endings) for endings in runs)
-        fails = any(ending.truth is None for endings in runs for ending in endings)
-        known[problem.name] = {"median": losses[len(losses) // 2], "fails": fails}
-    path.write_text(json.dumps(known, indent=1))
-    names = {p.name for p in problems}
-    return {n: known[n]["median"] for n in names}, {n for n in names if known[n]["fails"]}
 
 
 def _options() -> argparse.Namespace:

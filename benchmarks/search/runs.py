@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.search.contestants.entrants import Entry
+from benchmarks.search.contestants.entrants import RANDOM, Entry, entries
 from benchmarks.search.problems.problem import Problem
-from benchmarks.search.scoring import BUDGETS, told_best
+from benchmarks.search.scoring import BUDGETS, SCALE_BUDGET, told_best
 from benchmarks.search.simulation import Run, simulate
 
 AROUND_HUNDRED = slice(90, 110)
 """The suggestions whose seconds stand for those at 100 trials."""
+SCALE_SEEDS = range(10_000, 10_101)
+"""Of the random runs that make the scale: none of them competes."""
 
 
 @dataclass(frozen=True)
@@ -76,3 +78,24 @@ def record_of(contestant: str, problem: str, seed: int, run: Run, trials: int, b
         1 - len(truths) / len(run.endings),
         statistics.median(around) if around else None,
     )
+
+
+def scale_of(path: Path, problems: list[Problem]) -> tuple[dict[str, float], set[str]]:
+    """Return random search's median loss at 16 trials by problem, and the problems that have infeasible points.
+
+    They are kept in the file, and computed where it does not have them.
+    """
+    known = json.loads(path.read_text()) if path.exists() else {}
+    contestant = entries({})[RANDOM]
+    for problem in problems:
+        if problem.name in known:
+            continue
+        runs = [
+            simulate(problem, contestant.entrant(problem.arm, seed), SCALE_BUDGET, seed).endings for seed in SCALE_SEEDS
+        ]
+        losses = sorted(told_best(endings) for endings in runs)
+        fails = any(ending.truth is None for endings in runs for ending in endings)
+        known[problem.name] = {"median": losses[len(losses) // 2], "fails": fails}
+    path.write_text(json.dumps(known, indent=1))
+    names = {p.name for p in problems}
+    return {n: known[n]["median"] for n in names}, {n for n in names if known[n]["fails"]}

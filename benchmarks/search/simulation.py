@@ -3,7 +3,7 @@
 import heapq
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -44,7 +44,10 @@ class Ending:
 
     number: int
     truth: float | None
+    """The noise-free loss at its point; None: infeasible."""
     measured: float | None
+    """What it reported."""
+    assignment: Assignment = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -107,5 +110,5 @@ def _trial(problem: Problem, assignment: Assignment, number: int, seed: int) -> 
     duration = float(np.exp(SPREAD * rng.standard_normal()))
     truth = problem.truth(assignment)
     if truth is None:
-        return Ending(number, None, None), duration * INFEASIBLE_SHARE
-    return Ending(number, truth, problem.measured(assignment, truth, rng)), duration
+        return Ending(number, None, None, assignment), duration * INFEASIBLE_SHARE
+    return Ending(number, truth, problem.measured(assignment, truth, rng), assignment), duration
