@@ -24,6 +24,9 @@ PROMETHEUS = "docker.io/prom/prometheus:v3.5.0"
 
 DOCKERFILES = {"operator": ROOT / "Dockerfile", "trainer": ROOT / "trainer_image" / "Dockerfile"}
 
+EXAMPLES = {name: ROOT / "examples" / name / "Dockerfile" for name in ("lightning", "pytorch")}
+"""Images with training code of one's own."""
+
 _PYTHON = ("python3", "python3-venv", "python3-pip", "ca-certificates")
 BASES = {
     "operator": Base("python-base", "trixie", _PYTHON),
@@ -82,6 +85,13 @@ def make(engine: Engine, name: str) -> str:
     if name == "prometheus":
         return prometheus(engine)
     return build_image(DOCKERFILES[name], ROOT, name, engine=engine, base=BASES[name])
+
+
+def make_example(engine: Engine, name: str) -> str:
+    """One of the examples' images, in the engine's store."""
+    arguments = {"TRAINER_IMAGE": make(engine, "trainer")}
+    file, base = EXAMPLES[name], BASES["trainer"]
+    return build_image(file, ROOT, f"example-{name}", engine=engine, base=base, arguments=arguments)
 
 
 def build_image(

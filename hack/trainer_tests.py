@@ -12,7 +12,6 @@ from hack.paths import ROOT
 from hack.progress import Step, run, say
 
 DOCKERFILE = ROOT / "trainer_image" / "Dockerfile.test"
-EXAMPLES = {name: ROOT / "examples" / name / "Dockerfile" for name in ("lightning", "pytorch")}
 
 
 def main() -> int:
@@ -33,13 +32,9 @@ def main() -> int:
 
 def _build(engine: Engine) -> str:
     trainer = images.make(engine, "trainer")
-    base, of_trainer = images.BASES["trainer"], {"TRAINER_IMAGE": trainer}
-    examples = {
-        name: images.build_image(file, ROOT, f"example-{name}", engine=engine, base=base, arguments=of_trainer)
-        for name, file in EXAMPLES.items()
-    }
-    both = of_trainer | {"LIGHTNING_IMAGE": examples["lightning"]}
-    return images.build_image(DOCKERFILE, ROOT, "trainer-test", engine=engine, arguments=both)
+    built = {name: images.make_example(engine, name) for name in images.EXAMPLES}
+    arguments = {"TRAINER_IMAGE": trainer, "LIGHTNING_IMAGE": built["lightning"]}
+    return images.build_image(DOCKERFILE, ROOT, "trainer-test", engine=engine, arguments=arguments)
 
 
 if __name__ == "__main__":
