@@ -92,13 +92,20 @@ def _unused(numbers: Set[int]) -> Iterator[int]:
 
 
 def _probe(study: StudyRecord, probe: ProbeTrial, number: int) -> FollowUp:
-    parameters = dict(probe.parameters)
-    if probe.max_steps is not None:
-        parameters |= {
-            h.parameter_name: probe.max_steps
-            for h in study.spec.hyperparameters
-            if meaning_of(h) is Meaning.MAX_STEPS and h.parameter_name in parameters
-        }
+    parameters = _shortened(study, probe)
     assignment = resolve(study.spec, parameters)
     seed = derived_seed(study.spec.search.seed, probe.of, number, "probe") % 2**31
     return FollowUp(probe.purpose, number, probe.of, assignment, parameters, seed)
+
+
+def _shortened(study: StudyRecord, probe: ProbeTrial) -> dict[str, ParameterValue]:
+    parameters = dict(probe.parameters)
+    if probe.max_steps is None:
+        return parameters
+    lengths = [h.parameter_name for h in study.spec.hyperparameters if meaning_of(h) is Meaning.MAX_STEPS]
+    for name in lengths:
+        length = parameters.get(name)
+        # Never raised: where it counts epochs, it is small.
+        if isinstance(length, int | float) and not isinstance(length, bool):
+            parameters[name] = min(probe.max_steps, length)
+    return parameters

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from tests.support.findings import finding
 from tests.support.studies import spec_of, study_of, trial_of
 from tuning_operator.api.findings import AdoptionDecision, Code, Conclusion, ConclusionState
@@ -112,6 +114,21 @@ def test_a_probe_that_was_lost_with_the_operator_runs_under_a_number_of_its_own(
     (left,) = wanted(replace(study, trials=(*study.trials, ran(study, second))), BLOCKED, SUSPECTED)
     assert left.number == 0
     assert wanted(study, BLOCKED) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "length", "probed_for"), [("max_steps", 40_000, 500), ("max_steps", 300, 300), ("epochs", 10, 10)]
+)
+def test_a_probe_of_the_first_steps_is_short_and_never_longer_than_the_trial(
+    name: str, length: int, probed_for: int
+) -> None:
+    fixed: Shape = {"name": name, "type": "Integer", "role": "Fixed", "value": str(length)}
+    spec = spec_of([RATE, fixed], budget={"maxTrials": 8, "maxProbes": 4})
+    trials = [trial_of(spec, i, {"learning_rate": 10 ** (-4 + i / 4), name: length}, 1 - i / 10) for i in range(8)]
+    hidden = finding(Code.INSTABILITY, "NotProbed", parameter="learning_rate")
+    (made,) = wanted(study_of(spec, trials), BLOCKED, hidden)
+    assert (made.purpose, made.parameters[name]) == (Purpose.HIDDEN_INSTABILITY_PROBE, probed_for)
+    assert made.assignment[name] == probed_for
 
 
 def test_batch_sizes_are_measured_after_instability_and_before_retrains_and_need_no_allowance() -> None:

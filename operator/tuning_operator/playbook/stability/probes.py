@@ -7,8 +7,9 @@ from typing import Final
 from tuning_contract.diagnostics import DENSE_STEPS
 from tuning_contract.environment import ParameterValue
 from tuning_operator.api.findings import Code, Finding
-from tuning_operator.api.hyperparameters import Hyperparameter
+from tuning_operator.api.hyperparameters import Hyperparameter, Meaning
 from tuning_operator.playbook.arms import Arm, arm_key, arms, is_lost
+from tuning_operator.playbook.meaning import meaning_of
 from tuning_operator.playbook.records import Purpose, StudyRecord, TrialRecord
 from tuning_operator.playbook.run_length import run_length
 from tuning_operator.playbook.stability.rates import belongs_to, learning_rates, rate_of
@@ -31,15 +32,15 @@ class ProbeTrial:
     parameters: Mapping[str, ParameterValue]
     """What its container receives."""
     max_steps: int | None
-    """How many steps to train; None: as long as the trial that it probes."""
+    """How many steps to train at most; None: as long as the trial that it probes."""
 
 
 def probes(study: StudyRecord, finding: Finding) -> tuple[ProbeTrial, ...]:
     """Return the trials that a finding of instability asks for: none where it asks for none, or where they have run.
 
     For `Suspected` the best trial of the arm at 5 and at 10 times its rate (WRM-2), as long as itself; for `NotProbed`
-    at twice its rate for 500 steps (UNS-9). A rate above the hyperparameter's `hardHigh` is left out. All of them are
-    to report the training loss of every early step.
+    at twice its rate for 500 steps (UNS-9), or as long as itself where its warm-up and its decay do not fit in. A rate
+    above the hyperparameter's `hardHigh` is left out. All of them are to report the training loss of every early step.
     """
     if finding.code is not Code.INSTABILITY or finding.verdict not in ("Suspected", "NotProbed"):
         return ()
@@ -51,9 +52,23 @@ def probes(study: StudyRecord, finding: Finding) -> tuple[ProbeTrial, ...]:
     if best is None:
         return ()
     if finding.verdict == "NotProbed":
-        length = min(DENSE_STEPS, run_length(study, best) or DENSE_STEPS)
+        length = _hidden_length(study, best)
         return _at(arm, learning_rate, best, Purpose.HIDDEN_INSTABILITY_PROBE, (HIDDEN_RATIO,), length)
     return _at(arm, learning_rate, best, Purpose.INSTABILITY_PROBE, INSTABILITY_RATIOS, None)
+
+
+def _hidden_length(study: StudyRecord, best: TrialRecord) -> int | None:
+    length = min(DENSE_STEPS, run_length(study, best) or DENSE_STEPS)
+    meanings = {h.parameter_name: meaning_of(h) for h in study.spec.hyperparameters}
+    # Of what says how the rate decays, whole numbers are steps.
+    scheduled = sum(
+        value
+        for name, value in best.parameters.items()
+        if meanings.get(name) in (Meaning.WARMUP_STEPS, Meaning.DECAY)
+        and isinstance(value, int)
+        and not isinstance(value, bool)
+    )
+    return length if scheduled < length else None
 
 
 def _arm_and_rate(study: StudyRecord, finding: Finding) -> tuple[Arm, Hyperparameter] | None:

@@ -34,6 +34,24 @@ def test_hidden_instability_is_probed_for_500_steps_at_twice_the_best_rate() -> 
     assert one.parameters == {"learning_rate": pytest.approx(8.2e-3)}
 
 
+@pytest.mark.parametrize("schedule", [{"warmup_steps": 500}, {"warmup_steps": 100, "decay_steps": 400}])
+def test_a_schedule_that_does_not_fit_into_the_first_steps_is_probed_whole(schedule: dict[str, int]) -> None:
+    shapes = [{"name": n, "type": "Integer", "role": "Fixed", "value": str(v)} for n, v in schedule.items()]
+    spec = sweep_spec(*shapes)
+    study = study_of(spec, figure_7a(spec, parameters=schedule))
+    (one,) = probes(study, hidden.check(study)[0])
+    assert (one.purpose, one.max_steps) == (Purpose.HIDDEN_INSTABILITY_PROBE, None)
+
+
+def test_a_schedule_that_fits_is_probed_in_the_first_steps() -> None:
+    schedule = {"warmup_steps": 100, "decay_steps": 300}
+    shapes = [{"name": n, "type": "Integer", "role": "Fixed", "value": str(v)} for n, v in schedule.items()]
+    spec = sweep_spec(*shapes, {"name": "schedule", "type": "Categorical", "role": "Fixed", "value": "cosine"})
+    study = study_of(spec, figure_7a(spec, parameters=schedule | {"schedule": "cosine"}))
+    (one,) = probes(study, hidden.check(study)[0])
+    assert one.max_steps == 500
+
+
 def test_no_probe_goes_beyond_a_hard_limit() -> None:
     spec = sweep_spec(training={})
     spec = spec.model_copy(update={"hyperparameters": [spec.hyperparameters[0].model_copy(update={"hard_high": 0.03})]})
