@@ -276,6 +276,31 @@ def test_trials_that_can_share_no_process_do_not_wait_for_each_other() -> None:
     assert packed.tick <= alone.tick + 2
 
 
+def test_a_trial_that_trains_for_ever_keeps_no_pack_from_starting_for_ever() -> None:
+    hangs = [Life(End.CRASHED), Life(End.RESULT, 10_000)]
+    world = a_world({0: hangs}, budget={"maxTrials": 16, "parallelTrials": 4, "maxFailedTrials": 9})
+    world.run_ticks(40)
+    assert Counter(states(world)) == {"Succeeded": 15, "Running": 1}
+
+
+@pytest.mark.parametrize(("most", "parallel", "packs"), [(2, 3, {2, 1}), (5, 11, {4, 3}), (8, 9, {5, 4})])
+def test_no_place_is_left_empty_where_what_runs_at_a_time_is_no_multiple(
+    most: int, parallel: int, packs: set[int]
+) -> None:
+    world = a_world(uneven(60), most, budget={"maxTrials": 5 * parallel, "parallelTrials": parallel})
+    world.run_ticks(1)
+    assert world.most_training == parallel
+    world.run()
+    assert set(world.pack_sizes) == packs
+
+
+def test_an_arm_that_ran_out_of_memory_with_two_goes_on_with_one() -> None:
+    script = {n: [Life(End.OOM_KILLED)] for n in range(2)}
+    world = a_world(script, most=2, budget={"maxTrials": 8, "parallelTrials": 2}).run()
+    assert world.pack_sizes == [2, *[1] * 8]
+    assert Counter(states(world)) == {"Succeeded": 8}
+
+
 def test_a_trial_that_finds_no_node_keeps_no_other_from_starting() -> None:
     world = a_world({0: [Life(End.CRASHED)]}, budget={"maxTrials": 12, "parallelTrials": 4, "maxFailedTrials": 9})
     world.run_ticks(3)

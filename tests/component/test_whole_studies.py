@@ -690,6 +690,32 @@ def test_probes_are_never_packed_and_a_study_that_is_over_can_be_asked_for_them(
     assert world.study.status.state == "Succeeded"
 
 
+def test_no_trial_of_a_raised_budget_starts_beside_a_throughput_that_is_being_measured() -> None:
+    world = a_measuring_world({32: 100.0, 64: 195.0}, budget={**BUDGET, "maxTrials": 2, "parallelTrials": 2})
+    world.follow_up_lives = [Life(End.RESULT, 6)]
+    while not probed_sizes(world):
+        world.run_ticks(1)
+    world.change_spec(budget={"max_trials": 6})
+    world.run()
+    probes = [t for t in world.trials.values() if t.spec.purpose is TrialPurpose.BATCH_SIZE_PROBE]
+    later = [t for t in world.trials.values() if t.spec.purpose.is_search and t.spec.index >= 2]
+    assert len(later) == 4
+    first_end = min(p.status.completion_time for p in probes if p.status.completion_time is not None)
+    assert all(t.created >= first_end for t in later)
+    assert [state for _, state in probed_sizes(world)] == ["Succeeded"] * 2
+
+
+def test_a_probe_that_the_end_of_the_time_has_stopped_is_made_again_when_there_is_more() -> None:
+    budget = {**BUDGET, "maxTrials": 2, "parallelTrials": 2, "maxDuration": "20s"}
+    world = a_measuring_world({32: 100.0, 64: 195.0}, budget=budget)
+    world.follow_up_lives = [Life(End.RESULT, 60)]
+    world.run()
+    assert probed_sizes(world) == [(32, "Stopped")]
+    world.follow_up_lives = []
+    world.change_spec(budget={"max_duration": "1h"})
+    assert probed_sizes(world.run()) == [(32, "Stopped"), (32, "Succeeded"), (64, "Succeeded")]
+
+
 def test_a_probe_that_crashes_costs_a_study_one_failure_and_not_its_success() -> None:
     world = a_measuring_world({32: 100.0, 64: 195.0, 128: 380.0}, budget={**BUDGET, "maxFailedTrials": 1})
     world.follow_up_lives = [Life(End.CRASHED)]

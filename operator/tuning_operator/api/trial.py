@@ -260,6 +260,12 @@ class TuningTrialStatus(Model):
         "memory or failed; absent: spec.trial.maxPacked of the study.",
         ge=1,
     )
+    too_many: int | None = Field(
+        None,
+        description="So many trials in one process ran out of memory, this one among them: those that its arm starts "
+        "later share it with half as many.",
+        ge=2,
+    )
     infrastructure_retries: int = Field(
         0, description="How often the trial was started again after its pod was lost.", ge=0
     )

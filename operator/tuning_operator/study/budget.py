@@ -49,7 +49,7 @@ def next_positions(
     wanted: Sequence[int],
     free: int,
     places: Places,
-    together: Mapping[int, int] | None = None,
+    together: Mapping[int, tuple[int, int]] | None = None,
 ) -> list[tuple[Arm, int]]:
     """Return the next (arm, position) pairs to start, at most `free` of them.
 
@@ -58,8 +58,8 @@ def next_positions(
     trial has it, even where a later one exists: trials are created side by side, and the operator may have been killed
     when the later one was through. An arm whose positions are used up gets no more trials.
 
-    `together` says of each arm how many trials share a process: they start at once, or wait until as many places are
-    free. Without it each starts by itself.
+    `together` says of each arm the fewest and the most trials that share a process: they start at once, or wait until
+    as many places are free, and the arms that are less far behind with them. Without it each starts by itself.
     """
     if free <= 0:
         return []
@@ -75,12 +75,15 @@ def next_positions(
     chosen: list[tuple[Arm, int]] = []
     while behind and len(chosen) < free:
         _, number = heapq.heappop(behind)
-        size, limit = min((together or {}).get(number, 1), wanted[number] - counted[number]), places(arms[number])
-        next_ones = [p for p in itertools.islice(unused[number], size) if limit is None or p < limit]
+        fewest, most = (together or {}).get(number, (1, 1))
+        left, limit = wanted[number] - counted[number], places(arms[number])
+        next_ones = [p for p in itertools.islice(unused[number], min(most, left)) if limit is None or p < limit]
         if not next_ones:
             continue
-        if len(chosen) + len(next_ones) > free:
+        room = free - len(chosen)
+        if room < min(fewest, len(next_ones)):
             break
+        next_ones = next_ones[:room]
         chosen += [(arms[number], position) for position in next_ones]
         counted[number] += len(next_ones)
         if counted[number] < wanted[number]:
@@ -89,7 +92,10 @@ def next_positions(
 
 
 def next_places(
-    spec: TuningStudySpec, trials: Iterable[Progressed], free: int, together: Mapping[int, int] | None = None
+    spec: TuningStudySpec,
+    trials: Iterable[Progressed],
+    free: int,
+    together: Mapping[int, tuple[int, int]] | None = None,
 ) -> list[tuple[Arm, int]]:
     """Return the places that the study starts next, at most `free` of them; see `next_positions`.
 

@@ -30,7 +30,7 @@ from tuning_operator.study.budget import (
 from tuning_operator.study.conditions import is_true
 from tuning_operator.study.decision import Decision, Event, JobDeletion, JobExpiry, NewTrial, TrialStatusWrite
 from tuning_operator.study.durations import parse_duration
-from tuning_operator.study.packing import is_alike, pack_size, pack_sizes, packed, packs
+from tuning_operator.study.packing import PackSize, PackSizes, is_alike, pack_size, pack_sizes, packed, packs, patience
 from tuning_operator.study.snapshot import Snapshot, StudyView, TrialView
 from tuning_operator.study.status import ACCEPTED, FAILED, SUCCEEDED, Findings, study_status
 from tuning_operator.study.stopping import Directive, directives, standing
@@ -123,10 +123,14 @@ class _Plan:
         outcome = search if over else None
         goes_on = accepted and not over and not study.spec.suspend and not out_of_time
         may_start = goes_on and (obstacle is None or not obstacle.forbids)
-        places = self._next_places(after, free) if may_start and search is None else []
+        sizes = pack_sizes(study.spec, after)
+        # What runs beside a throughput that is being measured would change it.
+        searches = may_start and search is None and not any(_is_throughput(look.after) for look in self.looks)
+        waits = patience(after, snapshot.now) if packs(study.spec) else timedelta(0)
+        places = self._next_places(after, free, sizes, waits) if searches else []
         asked = concluding.follow_ups_left(snapshot, after)[:free] if may_start and _has_succeeded(search) else []
         follow_ups = tuple(concluding.new_follow_ups(study, asked, after))
-        new_trials = (*self._new_trials(places), *follow_ups)
+        new_trials = tuple(self._starting(new) for new in (*self._new_trials(places), *follow_ups))
         draws = tuple(
             (a.number, p)
             for a, p in places
@@ -143,7 +147,7 @@ class _Plan:
                 for look in self.looks
                 if look.step.status != look.trial.status
             ),
-            new_trials=tuple(replace(new, starts=False) for new in new_trials) if packs(study.spec) else new_trials,
+            new_trials=new_trials,
             asks_analysis=accepted and concluding.wants_analysis(snapshot, after, search),
             new_study=None if outcome is None else chain.following(snapshot, outcome, used),
             draws=draws,
@@ -151,6 +155,7 @@ class _Plan:
                 study.spec,
                 [look.after for look in self.looks if look.step.start and may_start],
                 after,
+                sizes,
             ),
             deletions=self._deletions(),
             expiries=self._expiries(),
@@ -162,8 +167,8 @@ class _Plan:
             ),
             questions=frozenset(look.trial.name for look in self.looks if look.step.asks),
             look_again_after=timedelta(0)
-            if packs(study.spec) and new_trials
-            else self._look_again(used, obstacle, goes_on),
+            if any(not new.starts for new in new_trials)
+            else self._look_again(used, obstacle, goes_on, waits if searches and free and not places else timedelta(0)),
         )
 
     def _deletions(self) -> tuple[JobDeletion, ...]:
@@ -176,16 +181,25 @@ class _Plan:
         asked = [look.step.expiry for look in self.looks if look.step.expiry is not None]
         return tuple({expiry.job.uid: expiry for expiry in sorted(asked, key=lambda expiry: expiry.after)}.values())
 
-    def _next_places(self, after: Sequence[TrialView], free: int) -> list[tuple[Arm, int]]:
+    def _next_places(
+        self, after: Sequence[TrialView], free: int, learned: PackSizes, waits: timedelta
+    ) -> list[tuple[Arm, int]]:
         spec = self.snapshot.study.spec
         together = None
         if packs(spec):
-            learned = pack_sizes(spec, after)
             sizes = {arm.number: learned.get(arm.number, pack_size(spec)) for arm in arms_of(spec) if is_alike(arm)}
-            # Where nothing trains, as beside a pod that finds no node, waiting would have no end.
-            waits = any(trial.status.state is TrialState.RUNNING for trial in after)
-            together = sizes if waits else {number: max(min(size, free), 1) for number, size in sizes.items()}
+            together = sizes if waits else {number: PackSize(1, size.most) for number, size in sizes.items()}
         return next_places(spec, ((t.spec, t.status) for t in after), free, together)
+
+    def _starting(self, new: NewTrial) -> NewTrial:
+        """Start the trial with its creation, unless it may share a process, or follows one that had its name.
+
+        The pod of a trial that was deleted may live on, in a pack's Job or after its own: two pods must never share a
+        checkpoint.
+        """
+        snapshot = self.snapshot
+        had_its_name = new.name in snapshot.jobs or new.name in snapshot.trials_with_living_pods
+        return replace(new, starts=False) if packs(snapshot.study.spec) or had_its_name else new
 
     def _new_trials(self, places: Iterable[tuple[Arm, int]]) -> Iterator[NewTrial]:
         """Yield the trials whose points are known: the others are drawn before the next decision."""
@@ -196,14 +210,22 @@ class _Plan:
             elif (drawn := self.snapshot.suggestions.get((arm.number, position))) is not None:
                 yield _new_trial(study, arm, position, drawn)
 
-    def _look_again(self, used: timedelta, obstacle: starting.Obstacle | None, goes_on: bool) -> timedelta | None:
+    def _look_again(
+        self, used: timedelta, obstacle: starting.Obstacle | None, goes_on: bool, waits_for_places: timedelta
+    ) -> timedelta | None:
         waits = [look.step.look_again_after for look in self.looks if look.step.look_again_after is not None]
+        if timedelta(0) < waits_for_places < timedelta.max:
+            waits.append(waits_for_places)
         if obstacle is not None:
             waits.append(BLOCKED_LOOK)
         limit = self.snapshot.study.spec.budget.max_duration
         if goes_on and limit is not None:
             waits.append(max(parse_duration(limit) - used, timedelta(0)))
         return min(waits, default=None)
+
+
+def _is_throughput(trial: TrialView) -> bool:
+    return trial.spec.purpose is TrialPurpose.BATCH_SIZE_PROBE and not trial.status.state.is_finished
 
 
 def _has_succeeded(search: Outcome | None) -> bool:

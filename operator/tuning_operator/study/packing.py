@@ -1,11 +1,14 @@
 """Which trials share a process: those that start together, and differ in numbers of a training step alone."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from tuning_contract.environment import TrialEnvironment
-from tuning_contract.pack import MAX_PACK_TEXT, MAY_DIFFER, Shape, shape_of
+from tuning_contract.pack import MAX_MEMBERS, MAX_PACK_TEXT, MAY_DIFFER, Shape, shape_of
 from tuning_contract.pack_record import most_members
 from tuning_operator.api.study import TuningStudySpec
+from tuning_operator.api.trial import TrialState
 from tuning_operator.search.arms import Arm
 from tuning_operator.study.decision import NewJob
 from tuning_operator.study.snapshot import TrialView
@@ -24,30 +27,57 @@ def is_alike(arm: Arm) -> bool:
     return all(h.parameter_name in MAY_DIFFER for h in arm.dimensions)
 
 
-def pack_sizes(spec: TuningStudySpec, trials: Iterable[TrialView]) -> Mapping[int, int]:
-    """Return how many trials of an arm share a process, by its number, where that is less than `pack_size`.
+class PackSize(NamedTuple):
+    """How many trials share a process."""
 
-    An arm of which a pack has run out of memory goes on with packs of the size that was then left: else each of its
-    trials would be trained twice.
+    fewest: int
+    most: int
+
+
+PackSizes = Mapping[int, PackSize]
+"""Of the arms, by their numbers, whose packs are smaller than the study's others."""
+
+
+def pack_sizes(spec: TuningStudySpec, trials: Iterable[TrialView]) -> PackSizes:
+    """Return the pack sizes of the arms of which a pack has run out of memory.
+
+    They go on with packs of the size that was then left: else each of their trials would be trained twice.
     """
-    size = pack_size(spec)
     found: dict[int, int] = {}
     for trial in trials:
-        left = trial.status.max_packed or 0
-        # Of one alone nobody knows whether it was memory, or a crash of its own.
-        if left > 1:
-            found[trial.spec.arm] = min(left, found.get(trial.spec.arm, size))
-    return found
+        if (too_many := trial.status.too_many) is not None:
+            found[trial.spec.arm] = min(too_many // 2, found.get(trial.spec.arm, too_many))
+    return {arm: pack_size(spec, most) for arm, most in found.items()}
 
 
-def pack_size(spec: TuningStudySpec) -> int:
-    """Return how many trials share a process: as many in each as all that run at a time are divided evenly into."""
-    most = min(spec.trial.max_packed, most_members(spec.further_metrics))
+def pack_size(spec: TuningStudySpec, most: int = MAX_MEMBERS) -> PackSize:
+    """Return how many trials share a process, at most `most`: the packs that run at a time are as equal as can be."""
+    most = min(most, spec.trial.max_packed, most_members(spec.further_metrics))
     parallel = spec.budget.parallel_trials
-    return max(parallel // -(-parallel // most), 1)
+    processes = -(-parallel // most)
+    return PackSize(parallel // processes, -(-parallel // processes))
 
 
-def packed(spec: TuningStudySpec, starting: Sequence[TrialView], trials: Sequence[TrialView]) -> tuple[NewJob, ...]:
+def patience(trials: Iterable[TrialView], now: datetime) -> timedelta:
+    """Return how much longer new trials wait until places for a whole pack are free.
+
+    Where nothing trains, as beside a pod that finds no node, waiting would have no end. Else they wait for the next
+    trials to end, but not for one that hangs: since the last one has ended, no longer than the longest has taken.
+    """
+    each = list(trials)
+    if not any(trial.status.state is TrialState.RUNNING for trial in each):
+        return timedelta(0)
+    times = [(t.status.start_time, t.status.completion_time) for t in each]
+    ended = [(start, end) for start, end in times if start is not None and end is not None]
+    if not ended:
+        return timedelta.max
+    longest = max(end - start for start, end in ended)
+    return max(max(end for _, end in ended) + longest - now, timedelta(0))
+
+
+def packed(
+    spec: TuningStudySpec, starting: Sequence[TrialView], trials: Sequence[TrialView], sizes: PackSizes
+) -> tuple[NewJob, ...]:
     """Return the Jobs of the trials that start now, as few as may be; a trial that fits no other has its own.
 
     Trials that shared a process do so again, after they were lost or halted: their checkpoints are of one step. So the
@@ -57,10 +87,10 @@ def packed(spec: TuningStudySpec, starting: Sequence[TrialView], trials: Sequenc
         spec: the study's.
         starting: the trials that may start.
         trials: all of the study's, as they stand after this decision.
+        sizes: what `pack_sizes` says of them.
     """
     if not packs(spec):
         return tuple(NewJob((trial,)) for trial in starting)
-    sizes = pack_sizes(spec, trials)
     late = _missing_companions(starting, trials)
     alike: dict[tuple[Shape, bool, int, str | None], list[TrialView]] = {}
     for trial in sorted(starting, key=lambda trial: (trial.spec.index, trial.name)):
@@ -68,9 +98,14 @@ def packed(spec: TuningStudySpec, starting: Sequence[TrialView], trials: Sequenc
             continue
         most = _most(spec, trial, sizes)
         shape = shape_of(TrialEnvironment.parameters_from_json(trial.spec.parameters)) if most > 1 else ()
-        key = (shape, trial.spec.purpose.is_search, most, trial.status.packed_in)
+        key = (shape, trial.spec.purpose.is_search, most, _checkpoints(trial))
         alike.setdefault(key, []).append(trial)
     return tuple(NewJob(pack) for (_, _, most, _), group in alike.items() for pack in _divided(group, most))
+
+
+def _checkpoints(trial: TrialView) -> str | None:
+    """Return what the trial has in common with those whose checkpoints are of its step; None: it has none."""
+    return trial.status.packed_in or (trial.name if trial.status.attempt else None)
 
 
 def _missing_companions(starting: Sequence[TrialView], trials: Iterable[TrialView]) -> set[str]:
@@ -87,10 +122,11 @@ def _missing_companions(starting: Sequence[TrialView], trials: Iterable[TrialVie
     }
 
 
-def _most(spec: TuningStudySpec, trial: TrialView, sizes: Mapping[int, int]) -> int:
+def _most(spec: TuningStudySpec, trial: TrialView, sizes: PackSizes) -> int:
     if trial.spec.purpose.is_probe:
         return 1  # It measures every early step, of which a pack's record could tell nothing, or its process's speed.
-    return min(pack_size(spec), trial.status.max_packed or sizes.get(trial.spec.arm, pack_size(spec)))
+    most = sizes.get(trial.spec.arm, pack_size(spec)).most
+    return min(most, trial.status.max_packed or most)
 
 
 def _divided(trials: Sequence[TrialView], most: int) -> Iterator[tuple[TrialView, ...]]:

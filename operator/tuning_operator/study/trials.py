@@ -66,6 +66,8 @@ def is_settled(snapshot: Snapshot, trial: TrialView) -> bool:
     """Whether nothing is left to do for the trial, so that there is no need to look at it."""
     if not trial.status.state.is_finished:
         return False
+    if trial.name not in snapshot.jobs:
+        return True  # as most of a long study's
     jobs = snapshot.jobs_of(trial)
     # The last trial of a pack to come to its end releases the Job of all.
     return all(job.deleting or (job.has_ttl and job.finished) or snapshot.still_trains_others(job) for job in jobs)
@@ -288,9 +290,11 @@ def _recorded(snapshot: Snapshot, trial: TrialView, ending: Ending) -> TrialResu
 
 def _split(snapshot: Snapshot, trial: TrialView, job: JobView, ending: Ending, halt: Halt | None) -> TrialStep:
     """Run the trial again, free of charge, with fewer beside it; alone where the pack did not end for its memory."""
-    most = job.size // 2 if ending.reason == OUT_OF_MEMORY else 1
+    out_of_memory = ending.reason == OUT_OF_MEMORY
+    most = job.size // 2 if out_of_memory else 1
+    learned: dict[str, Any] = {"max_packed": most, **({"too_many": job.size} if out_of_memory else {})}
     if halt is not None:
-        smaller = replace(trial, status=trial.status.model_copy(update={"max_packed": most}))
+        smaller = replace(trial, status=trial.status.model_copy(update=learned))
         return _attempt_over(snapshot, smaller, halt, ending, job)
     company = "alone" if most == 1 else f"in a pack of at most {most}"
     status = _with(
@@ -300,7 +304,7 @@ def _split(snapshot: Snapshot, trial: TrialView, job: JobView, ending: Ending, h
         reason="PackSplit",
         message=cut(f"{ending.message}; it runs again, {company}."),
         attempt=trial.status.attempt + 1,
-        max_packed=most,
+        **learned,
         **NO_JOB,
     )
     event = Event("PackSplit", f"{ending.reason}: {ending.message}; it runs again, {company}", trial=trial.name)

@@ -53,7 +53,7 @@ def next_batch_size_probe(study: StudyRecord) -> ProbeTrial | None:
         return None
     if sum(trial.state is State.LOST for trial in launched) > 1:
         return None  # What is lost again and again tells nothing, and each loss is a failed trial of the study.
-    known = {batch_size_of(study, trial) for trial in launched if trial.state is not State.LOST}
+    known = {batch_size_of(study, trial) for trial in launched if trial.state not in (State.LOST, State.STOPPED)}
     size = min((size for size in sizes if size not in known), default=None)
     of = _probed_trial(study, launched)
     if size is None or of is None:
