@@ -46,5 +46,5 @@ def analyse(study: StudyRecord, earlier: Sequence[StudyRecord] = ()) -> Analysis
         tuple(findings),
         conclusion,
         propose(study, findings, conclusion),
-        follow_ups(study, findings, compared, conclusion),
+        follow_ups(study, findings, compared, conclusion, earlier),
     )

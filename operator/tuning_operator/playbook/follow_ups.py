@@ -36,7 +36,11 @@ class FollowUp:
 
 
 def follow_ups(
-    study: StudyRecord, findings: Sequence[Finding], outcome: Outcome, conclusion: Conclusion
+    study: StudyRecord,
+    findings: Sequence[Finding],
+    outcome: Outcome,
+    conclusion: Conclusion,
+    earlier: Sequence[StudyRecord] = (),
 ) -> tuple[FollowUp, ...]:
     """Return the trials that should still run, probes before retrains: an unstable winner is none.
 
@@ -50,10 +54,12 @@ def follow_ups(
         findings: Of all rules.
         outcome: Which arm is best.
         conclusion: Retrains decide on what may be concluded; of what is blocked there is nothing to decide.
+        earlier: The studies before it, oldest first: a throughput that they have measured is measured again only
+            where it does not hold any more.
     """
     if is_measuring(study):
         return ()
-    wanted = _probes(study, findings) or _batch_size_probes(study)
+    wanted = _probes(study, findings) or _batch_size_probes(study, earlier)
     if not wanted and conclusion.decision is AdoptionDecision.NEED_RETRAINS:
         return _retrains(study, outcome)
     return wanted
@@ -69,9 +75,9 @@ def _probes(study: StudyRecord, findings: Sequence[Finding]) -> tuple[FollowUp, 
     return tuple(_probe(study, probe, number) for probe, number in zip(wanted[:left], _unused(numbers), strict=False))
 
 
-def _batch_size_probes(study: StudyRecord) -> tuple[FollowUp, ...]:
+def _batch_size_probes(study: StudyRecord, earlier: Sequence[StudyRecord]) -> tuple[FollowUp, ...]:
     """The study's author has named the sizes, so `budget.maxProbes` does not count them."""
-    probe = next_batch_size_probe(study)
+    probe = next_batch_size_probe(study, earlier)
     numbers = {trial.index for trial in study.trials if trial.purpose is Purpose.BATCH_SIZE_PROBE}
     return () if probe is None else (_probe(study, probe, next(_unused(numbers))),)
 

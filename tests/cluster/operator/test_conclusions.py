@@ -218,7 +218,7 @@ def test_the_throughput_is_measured_size_after_size_until_it_grows_no_more(lab: 
     assert status["trials"]["probes"] == 4
     (chosen,) = [f for f in status["findings"] if f["code"] == "BatchSize" and f["verdict"] == "Chosen"]
     assert "128 is the largest batch size that still gains throughput" in chosen["message"]
-    assert "batchSizes" not in status["nextStudy"]["manifest"]["spec"].get("training", {})
+    assert status["nextStudy"]["manifest"]["spec"]["training"]["batchSizes"] == [*RATES, 512]
     assert status["best"]["trial"] not in {t["metadata"]["name"] for t in probes}
 
 

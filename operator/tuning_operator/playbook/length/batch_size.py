@@ -16,7 +16,7 @@ from tuning_operator.api.findings import Code, Finding, Severity
 from tuning_operator.api.hyperparameters import Hyperparameter, Meaning
 from tuning_operator.playbook.answers import answer, passed, unknown
 from tuning_operator.playbook.length.batch_size_changes import compared, stale
-from tuning_operator.playbook.length.throughput import Table, as_size, probe_key, probed
+from tuning_operator.playbook.length.throughput import Table, as_size, known_throughput, probed
 from tuning_operator.playbook.meaning import meaning_of
 from tuning_operator.playbook.records import Purpose, StudyRecord
 from tuning_operator.playbook.run_length import study_length
@@ -109,37 +109,38 @@ def check(study: StudyRecord, earlier: Sequence[StudyRecord] = ()) -> list[Findi
 
 
 def _of_probes(study: StudyRecord, earlier: Sequence[StudyRecord]) -> list[Finding]:
-    source = next((s for s in (study, *reversed(earlier)) if probed(s)), None)
-    if source is None:
-        message = "Which batch size is best is not known: no throughput was measured."
-        action = "Name growing batch sizes, powers of two, in training.batchSizes: they are probed after the search."
-        return [unknown(study, Code.BATCH_SIZE, "BAT-7", message, action=action)]
-    if source is not study and probe_key(source.spec) != probe_key(study.spec):
-        what = "model, optimizer, precision or device changed"
-        message = f"The throughput that {source.name} measured does not hold here: {what}."
-        return [
-            answer(
-                study,
-                Code.BATCH_SIZE,
-                "ProbeOutdated",
-                Severity.WARN,
-                "BAT-14",
-                message,
-                action="Repeat the batch-size probe (training.batchSizes).",
-            )
-        ]
-    table = probed(source)
+    table = known_throughput(study, earlier)
+    if not table:
+        return [_unmeasured(study, earlier)]
     choice = choose(table, study.thresholds)
     if choice.verdict == "Unknown":
         message = f"Which batch size is best is not known: throughput was measured at {len(choice.feasible)} size(s)."
         action = "Probe at least two batch sizes that fit into memory."
         return [unknown(study, Code.BATCH_SIZE, "BAT-7", message, action=action, notes=_rows(table))]
-    return _told(study, source, table, choice)
+    return _told(study, table, choice)
 
 
-def _told(study: StudyRecord, source: StudyRecord, table: Table, choice: BatchSizeChoice) -> list[Finding]:
+def _unmeasured(study: StudyRecord, earlier: Sequence[StudyRecord]) -> Finding:
+    outdated = next((s for s in reversed(earlier) if probed(s)), None)
+    if outdated is None:
+        message = "Which batch size is best is not known: no throughput was measured."
+        action = "Name growing batch sizes, powers of two, in training.batchSizes: they are probed after the search."
+        return unknown(study, Code.BATCH_SIZE, "BAT-7", message, action=action)
+    what = "model, optimizer, precision or device changed"
+    return answer(
+        study,
+        Code.BATCH_SIZE,
+        "ProbeOutdated",
+        Severity.WARN,
+        "BAT-14",
+        f"The throughput that {outdated.name} measured does not hold here: {what}.",
+        action="Repeat the batch-size probe (training.batchSizes).",
+    )
+
+
+def _told(study: StudyRecord, table: Table, choice: BatchSizeChoice) -> list[Finding]:
     size = choice.chosen or choice.feasible[0]
-    trials = [t for t in source.trials if t.purpose is Purpose.BATCH_SIZE_PROBE] if source is study else []
+    trials = [t for t in study.trials if t.purpose is Purpose.BATCH_SIZE_PROBE]
     numbers = _numbers(study, table, size)
     if choice.verdict == "Bottleneck":
         ratio = choice.ratios[choice.feasible.index(size)]

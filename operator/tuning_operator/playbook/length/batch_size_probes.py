@@ -12,7 +12,7 @@ from tuning_contract.environment import ParameterValue
 from tuning_operator.api.hyperparameters import Hyperparameter, Meaning
 from tuning_operator.api.study import TuningStudySpec
 from tuning_operator.playbook.length.batch_size import choose
-from tuning_operator.playbook.length.throughput import as_size, batch_size_of, probed
+from tuning_operator.playbook.length.throughput import as_size, batch_size_of, known_throughput
 from tuning_operator.playbook.meaning import meaning_of
 from tuning_operator.playbook.records import Purpose, State, StudyRecord, TrialRecord
 from tuning_operator.playbook.specification.design import is_told_in_epochs
@@ -38,8 +38,10 @@ def is_measuring(study: StudyRecord) -> bool:
     return any(t.purpose is Purpose.BATCH_SIZE_PROBE and t.state is State.RUNNING for t in study.trials)
 
 
-def next_batch_size_probe(study: StudyRecord) -> ProbeTrial | None:
+def next_batch_size_probe(study: StudyRecord, earlier: Sequence[StudyRecord] = ()) -> ProbeTrial | None:
     """Return the probe that should run next; None: none is asked for, another trial runs, or all is known.
+
+    What `earlier` studies have measured is known, too, as long as it holds (BAT-14).
 
     After a probe that has failed there is none either: larger sizes would fail too, and each failure counts towards
     `budget.maxFailedTrials`. Many images crash where they run out of memory. A probe that was lost is repeated once.
@@ -48,12 +50,14 @@ def next_batch_size_probe(study: StudyRecord) -> ProbeTrial | None:
     if not sizes or depending_on_batch_size(study.spec) or any(t.state is State.RUNNING for t in study.trials):
         return None
     launched = [t for t in study.trials if t.purpose is Purpose.BATCH_SIZE_PROBE]
-    choice = choose(probed(study), study.thresholds)
+    table = known_throughput(study, earlier)
+    choice = choose(table, study.thresholds)
     if choice.limit_reached or choice.verdict == "Bottleneck" or any(t.state is State.FAILED for t in launched):
         return None
     if sum(trial.state is State.LOST for trial in launched) > 1:
         return None  # What is lost again and again tells nothing, and each loss is a failed trial of the study.
-    known = {batch_size_of(study, trial) for trial in launched if trial.state not in (State.LOST, State.STOPPED)}
+    done = {batch_size_of(study, trial) for trial in launched if trial.state not in (State.LOST, State.STOPPED)}
+    known = done | table.keys()
     size = min((size for size in sizes if size not in known), default=None)
     of = _probed_trial(study, launched)
     if size is None or of is None:

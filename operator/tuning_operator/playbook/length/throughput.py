@@ -31,6 +31,18 @@ def probed(study: StudyRecord) -> Table:
     return {size: _together(size, measured[size]) for size in sorted(measured)}
 
 
+def known_throughput(study: StudyRecord, earlier: Sequence[StudyRecord]) -> Table:
+    """Return what this study has measured, and what those before it have as far as it holds here (BAT-14).
+
+    Args:
+        study: The study.
+        earlier: The studies before it, oldest first: the newest measurement at a size counts.
+    """
+    key = probe_key(study.spec)
+    tables = [probed(each) for each in (*earlier, study) if probe_key(each.spec) == key]
+    return dict(sorted((size, found) for table in tables for size, found in table.items()))
+
+
 def probe_key(spec: TuningStudySpec) -> str:
     """Return a text that changes where a probe must be repeated: with model, optimizer, precision, device (BAT-14)."""
     fixed: dict[str, Any] = {

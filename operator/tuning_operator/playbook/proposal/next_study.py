@@ -10,7 +10,6 @@ from tuning_operator.api.names import ANNOTATION_FOLLOWS, ANNOTATION_REASONS, AN
 from tuning_operator.api.study import Goal, TuningStudySpec
 from tuning_operator.api.study_status import NextStudyProposal
 from tuning_operator.playbook.conclusion.gate import blocking
-from tuning_operator.playbook.length.throughput import probe_key, probed
 from tuning_operator.playbook.proposal.change import Change, Edit, of, updated
 from tuning_operator.playbook.proposal.edits import effort, length, ranges, regularizers, stability
 from tuning_operator.playbook.proposal.edits.confirm import confirming
@@ -115,14 +114,10 @@ def _linked(study: StudyRecord, spec: TuningStudySpec, question: str) -> TuningS
     before = [*(study.spec.previous_studies or []), study.name][-MAX_PREVIOUS:]
     kind = {"kind": spec.goal.kind} if spec.goal is not None else {}
     search = updated(spec.search, seed=(spec.search.seed + 1) % MAX_SEED)
-    # What was measured holds until model, optimizer or device change (BAT-14).
-    holds = probed(study) and probe_key(spec) == probe_key(study.spec)
-    measured = {"training": updated(spec.training, batch_sizes=None)} if holds else {}
     return updated(
         spec,
         previous_studies=before,
         search=search,
         goal=Goal(question=question[:MAX_REASON], **kind),
         suspend=None,
-        **measured,
     )

@@ -162,3 +162,20 @@ def test_an_earlier_probe_holds_until_model_optimizer_precision_or_device_change
     before = study_of(study(), probes(study(), {64: 1000, 128: 1990, 256: OOM}), "before")
     found = check(study_of(study(**changed)), [before])
     assert found[0].verdict == expected
+
+
+def test_what_several_studies_have_measured_is_one_table_and_the_newest_counts_at_each_size() -> None:
+    spec = spec_of([LEARNING_RATE, BATCH])
+    first = study_of(spec, probes(spec, {64: 1000, 128: 1010}), "first")
+    second = study_of(spec, probes(spec, {128: 1990}), "second")
+    (found, *_) = check(study_of(spec, probes(spec, {256: 2000})), [first, second])
+    assert (found.verdict, found.evidence.numbers["batchSize"]) == ("Chosen", 128)
+    assert len(found.evidence.notes) == 3
+
+
+def test_what_was_measured_for_another_model_in_between_ends_nothing() -> None:
+    spec, other = (spec_of([LEARNING_RATE, BATCH], training={"model": model, "maxSteps": 9}) for model in ("a", "b"))
+    first = study_of(spec, probes(spec, {64: 1000, 128: 1990, 256: OOM}), "first")
+    between = study_of(other, probes(other, {64: 1000}), "between")
+    (found, *_) = check(study_of(spec), [first, between])
+    assert (found.verdict, found.evidence.numbers["batchSize"]) == ("Chosen", 128)

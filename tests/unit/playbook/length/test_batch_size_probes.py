@@ -181,3 +181,19 @@ def test_a_probe_that_is_lost_again_is_given_up() -> None:
     lost = [probe(study, 0, None, state=State.LOST, reason="ResultLost", name=f"lost-{n}") for n in range(2)]
     assert next_batch_size_probe(replace(study, trials=(*study.trials, lost[0]))) is not None
     assert next_batch_size_probe(replace(study, trials=(*study.trials, *lost))) is None
+
+
+def test_what_an_earlier_study_has_measured_is_known_and_only_the_rest_is_probed() -> None:
+    before = measured(searched(), 100.0, 195.0)
+    found = next_batch_size_probe(searched(), [before])
+    assert found is not None
+    assert found.parameters["batch_size"] == 128
+    assert next_batch_size_probe(searched(), [measured(searched(), 100.0, 195.0, 196.0)]) is None
+
+
+def test_what_does_not_hold_any_more_is_probed_again() -> None:
+    other = searched(RATE, SIZE, fixed("optimizer", "adamw", "Categorical"))
+    before = measured(other, 100.0, 195.0, 196.0)
+    found = next_batch_size_probe(searched(), [before])
+    assert found is not None
+    assert found.parameters["batch_size"] == 32
