@@ -39,8 +39,11 @@ def known_throughput(study: StudyRecord, earlier: Sequence[StudyRecord]) -> Tabl
         earlier: The studies before it, oldest first: the newest measurement at a size counts.
     """
     key = probe_key(study.spec)
-    tables = [probed(each) for each in (*earlier, study) if probe_key(each.spec) == key]
-    return dict(sorted((size, found) for table in tables for size, found in table.items()))
+    newest: dict[int, Throughput] = {}
+    for each in (*earlier, study):
+        if probe_key(each.spec) == key:
+            newest |= probed(each)
+    return {size: newest[size] for size in sorted(newest)}
 
 
 def probe_key(spec: TuningStudySpec) -> str:

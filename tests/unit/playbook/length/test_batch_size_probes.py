@@ -197,3 +197,9 @@ def test_what_does_not_hold_any_more_is_probed_again() -> None:
     found = next_batch_size_probe(searched(), [before])
     assert found is not None
     assert found.parameters["batch_size"] == 32
+
+
+def test_a_probe_that_was_stopped_before_it_told_anything_is_made_again() -> None:
+    found = next_batch_size_probe(measured(searched(), 100.0, state=State.STOPPED, diagnostics=Diagnostics()))
+    assert found is not None
+    assert found.parameters["batch_size"] == 32
