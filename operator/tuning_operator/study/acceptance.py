@@ -12,6 +12,7 @@ from tuning_operator.api.procedure import Lint
 from tuning_operator.api.search import Algorithm
 from tuning_operator.api.study import TuningStudySpec
 from tuning_operator.playbook.length.batch_size_probes import batch_size_parameters, depending_on_batch_size
+from tuning_operator.playbook.length.throughput import batch_sizes
 from tuning_operator.search.arms import arms_of
 from tuning_operator.search.grid import MAX_GRID, grid_size
 from tuning_operator.search.own_points import PointError, check_points
@@ -176,6 +177,13 @@ def _check_batch_sizes(spec: TuningStudySpec) -> None:
             "spec.training.batchSizes is set, and no hyperparameter is the batch size: add it (the role Fixed will "
             "do), or give it the meaning batchSize",
         )
+    for parameter in batch_size_parameters(spec):
+        if parameter.low is None and not batch_sizes(parameter):
+            raise Refused(
+                "SearchSpaceInvalid",
+                f"spec.training.batchSizes is set, and the batch size {parameter.name} has no number: write its values "
+                "as numbers, or give the meaning batchSize to the hyperparameter that is the batch size",
+            )
     if dependent := depending_on_batch_size(spec):
         raise Refused(
             "SearchSpaceInvalid",

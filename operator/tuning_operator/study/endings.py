@@ -211,24 +211,33 @@ def _record_of(study: StudyView, trial: TrialView, pod: PodView) -> tuple[FinalR
         return None, "its termination message is empty"
     try:
         if pod.members:
-            record = _record_in_pack(study, trial, pod, PackRecord.decode(pod.termination_message))
+            record = _record_in_pack(study, trial, pod)
+            otherwise = "its record is another pack's, or had no room for this trial"
         else:
-            record = FinalRecord.decode(pod.termination_message)
+            record = _record_alone(study, trial, pod)
+            otherwise = "its record is another trial's, another attempt's, or was made with other parameters"
     except ContractError as error:
         return None, str(error)
     if record is None:
-        return None, "its record is another pack's, or had no room for this trial"
-    attempt = next((member.attempt for member in pod.members if member.trial == trial.name), pod.attempt)
-    expected = (study.uid, trial.name, attempt, trial.spec.parameters_hash)
-    if (record.study_uid, record.trial, record.attempt, record.parameters_hash) != expected:
-        return None, "its record is another trial's, another attempt's, or was made with other parameters"
+        return None, otherwise
     # JSON may hold halves of surrogate pairs, which no UTF-8 can.
     return replace(record, message=record.message.encode(errors="replace").decode()), ""
 
 
-def _record_in_pack(study: StudyView, trial: TrialView, pod: PodView, pack: PackRecord) -> FinalRecord | None:
-    """Return what a pack's record says of one trial; None: nothing."""
-    if pack.pack_hash != pod.pack_hash:
+def _record_alone(study: StudyView, trial: TrialView, pod: PodView) -> FinalRecord | None:
+    """Return the record of a pod that trains one trial; None: it is of something else."""
+    record = FinalRecord.decode(pod.termination_message)
+    expected = (study.uid, trial.name, pod.attempt, trial.spec.parameters_hash)
+    return record if (record.study_uid, record.trial, record.attempt, record.parameters_hash) == expected else None
+
+
+def _record_in_pack(study: StudyView, trial: TrialView, pod: PodView) -> FinalRecord | None:
+    """Return what a pack's record says of one trial; None: nothing.
+
+    The record names no trials but the hash of TUNING_PACK, which has their names, attempts and parameters.
+    """
+    pack = PackRecord.decode(pod.termination_message)
+    if (pack.study_uid, pack.pack_hash) != (study.uid, pod.pack_hash):
         return None
     for member, result in zip(pod.members, pack.results, strict=False):
         if member.trial == trial.name and member.uid in ("", trial.uid):

@@ -94,6 +94,14 @@ def packed(**container: Any) -> dict[str, Any]:
         (
             {
                 "training": {"batchSizes": [32, 64]},
+                "hyperparameters": [a_range(), a_choice("batch_size", values=["small", "large"])],
+            },
+            "SearchSpaceInvalid",
+            "the batch size batch_size has no number: write its values as numbers",
+        ),
+        (
+            {
+                "training": {"batchSizes": [32, 64]},
                 "hyperparameters": [
                     a_choice("batch_size", values=["32", "64"], valueType="Integer"),
                     a_range(when={"name": "batch_size", "values": ["32"]}),
