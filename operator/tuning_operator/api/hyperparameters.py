@@ -85,6 +85,7 @@ class Meaning(StrEnum):
     ACTIVATION = "activation"
     NORMALIZATION = "normalization"
     PRECISION = "precision"
+    SEED = "seed"
     OTHER = "other"
 
 

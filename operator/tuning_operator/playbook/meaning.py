@@ -79,6 +79,16 @@ ALIASES: Final[Mapping[Meaning, tuple[str, ...]]] = {
     Meaning.ACTIVATION: ("activation", "activation_function", "nonlinearity"),
     Meaning.NORMALIZATION: ("normalization", "norm", "norm_layer"),
     Meaning.PRECISION: ("precision", "dtype", "torch_dtype", "mixed_precision", "amp"),
+    Meaning.SEED: (
+        "seed",
+        "random_seed",
+        "order_seed",
+        "data_seed",
+        "shuffle_seed",
+        "initialization_seed",
+        "init_seed",
+        "dropout_seed",
+    ),
 }
 """By which names of parameters a meaning is recognised where the study does not state it."""
 

@@ -22,6 +22,7 @@ def _h(name: str, **fields: Any) -> Hyperparameter:
         ("LR", Meaning.LEARNING_RATE),
         ("wd", Meaning.WEIGHT_DECAY),
         ("one_minus_momentum", Meaning.ONE_MINUS_MOMENTUM),
+        ("order_seed", Meaning.SEED),
         ("temperature", Meaning.OTHER),
     ],
 )

@@ -73,7 +73,9 @@ class Population:
         self.model = with_member_dropout(models[0], self.masks, dropping.dropout).to(self.device)
         self.workload = workload.to(self.device)
         orders = [seed_for("data", m.parameters.order_seed, m.seed) for m in members]
-        self.orders = Orders(orders, self.shared.batch_size, len(workload.train[0]), self.device)
+        # Not where trials' own seeds happen to be equal: whoever is left of a pack must go on with the same numbers.
+        one = None not in (given := {p.order_seed for p in each}) and len(given) == 1
+        self.orders = Orders(orders, self.shared.batch_size, len(workload.train[0]), self.device, are_one=one)
         self.optimizer = Optimizer(self.shared, self.weights, coefficients_of(each, self.device))
         self.average = self.weights.values.clone() if any(p.ema_decay for p in each) else None
         self._learn_dropout()
@@ -127,15 +129,18 @@ class Population:
         """
         self.model.train()
         inputs, targets = self.next_batches()
+        of_batches = None if self.orders.are_one else 0
+        losses_of = vmap(self.loss, in_dims=(0, of_batches, of_batches, 0, 0))
         parts = self.shared.gradient_accumulation
         size = self.shared.batch_size // parts
         total = torch.zeros(len(self.rows), device=self.device)
         gradients = torch.zeros_like(self.weights.values)
-        for part, part_targets in zip(inputs.split(size, dim=1), targets.split(size, dim=1), strict=True):
+        along = 0 if self.orders.are_one else 1
+        for part, part_targets in zip(inputs.split(size, along), targets.split(size, along), strict=True):
             theta = self.weights.values.detach().requires_grad_()
             masks = self.masks.draw()
             with refusing_what_vmap_cannot_do():
-                losses = vmap(self.loss)(self.weights.named(theta), part, part_targets, self._smoothing, masks) / parts
+                losses = losses_of(self.weights.named(theta), part, part_targets, self._smoothing, masks) / parts
             gradients += torch.autograd.grad(losses.sum(), theta)[0]
             total += losses.detach()
         return total, gradients
@@ -153,7 +158,7 @@ class Population:
         return losses.mean()
 
     def next_batches(self) -> tuple[Tensor, Tensor]:
-        """Return the examples of this step, shapes (k, batch_size, …)."""
+        """Return the examples of this step, shapes (k, batch_size, …); (batch_size, …) where the orders are one."""
         with self.stopwatch.data():
             inputs, targets = self.workload.train
             rows = self.orders.batch(self.step)

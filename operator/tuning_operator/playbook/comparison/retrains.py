@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tuning_contract.environment import ParameterValue
+from tuning_operator.api.hyperparameters import Meaning
+from tuning_operator.api.hyperparameters import Role as HyperparameterRole
 from tuning_operator.playbook.comparison.adoption import retrains_wanted
 from tuning_operator.playbook.comparison.outcome import Outcome, Reason
 from tuning_operator.playbook.comparison.question import question
-from tuning_operator.playbook.records import Purpose, State, StudyRecord
+from tuning_operator.playbook.meaning import meaning_of
+from tuning_operator.playbook.records import Purpose, State, StudyRecord, TrialRecord
 from tuning_operator.search.seeds import derived_seed
 
 
@@ -26,7 +29,7 @@ class PlannedRetrain:
     of: str
     """The trial to train again."""
     parameters: Mapping[str, ParameterValue]
-    """That trial's."""
+    """That trial's, but for seeds that are the same in all trials: of these, too, each pair has its own."""
     side: Role
     pair: int
     """Both sides have one retrain of each pair, from 0."""
@@ -64,6 +67,24 @@ def retrain_plan(study: StudyRecord, outcome: Outcome) -> list[PlannedRetrain]:
         for role, side in ((Role.BASELINE, asked.baseline), (Role.CANDIDATE, asked.candidate)):
             best = side.best
             if best is not None and (best.name, seed) not in made:
-                planned.append(PlannedRetrain(best.name, best.parameters, role, pair, seed))
+                planned.append(PlannedRetrain(best.name, _reseeded(study, best, seed), role, pair, seed))
     used = sum(1 for t in study.trials if t.purpose is Purpose.RETRAIN and t.state is not State.LOST)
     return planned[: max(study.spec.budget.max_retrains - used, 0)]
+
+
+def _reseeded(study: StudyRecord, trial: TrialRecord, seed: int) -> dict[str, ParameterValue]:
+    """Return the trial's parameters with other seeds in the place of fixed ones.
+
+    The variance of retraining is that of all sources of randomness (ADP-2): trials of a search may share the order of
+    their examples, or their first weights, and retrains must not.
+    """
+    seeds = [h for h in study.spec.hyperparameters if meaning_of(h) is Meaning.SEED]
+    fixed = {h.parameter_name for h in seeds if h.role is HyperparameterRole.FIXED}
+    return {
+        name: _like(value, derived_seed(seed, name, 0, "retrain") % 2**31) if name in fixed else value
+        for name, value in trial.parameters.items()
+    }
+
+
+def _like(value: ParameterValue, seed: int) -> ParameterValue:
+    return str(seed) if isinstance(value, str) else seed

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tuning_operator.api.findings import UNKNOWN, Finding, Severity
-from tuning_operator.api.hyperparameters import Meaning, Role
+from tuning_operator.api.hyperparameters import Hyperparameter, Meaning, Role
 from tuning_operator.playbook.conclusion.gate import in_order
 from tuning_operator.playbook.meaning import meaning_of
 from tuning_operator.playbook.records import StudyRecord
@@ -22,13 +22,16 @@ def caveats(study: StudyRecord, findings: Sequence[Finding], acknowledged: Seque
 
 
 def _fixed(study: StudyRecord) -> list[str]:
-    """Every fixed hyperparameter restricts what was found to its value (ROL-3)."""
-    return [
-        f"Holds for {h.parameter_name} = {fixed_value(h)}, which was fixed"
-        + (f": {h.fixed_reason}" if h.fixed_reason else ".")
-        for h in study.spec.hyperparameters
-        if h.role is Role.FIXED
-    ]
+    """Every fixed hyperparameter restricts what was found to its value (ROL-3), a seed to what it has drawn (ADP-2)."""
+    return [_of_fixed(h) for h in study.spec.hyperparameters if h.role is Role.FIXED]
+
+
+def _of_fixed(hyperparameter: Hyperparameter) -> str:
+    name, value = hyperparameter.parameter_name, fixed_value(hyperparameter)
+    reason = f": {hyperparameter.fixed_reason}" if hyperparameter.fixed_reason else "."
+    if meaning_of(hyperparameter) is Meaning.SEED:
+        return f"All trials of the search share {name} = {value}; what another one would change is not in them{reason}"
+    return f"Holds for {name} = {value}, which was fixed{reason}"
 
 
 def _short_rounds(study: StudyRecord) -> list[str]:

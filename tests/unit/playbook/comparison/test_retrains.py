@@ -3,8 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from tests.support.studies import trial_of
 from tests.unit.playbook.comparison.test_adoption import study
+from tuning_contract.environment import ParameterValue
+from tuning_operator.api.hyperparameters import Hyperparameter
 from tuning_operator.playbook.comparison.adoption import check
 from tuning_operator.playbook.comparison.retrains import PlannedRetrain, Role, retrain_plan
 from tuning_operator.playbook.comparison.winner import outcome
@@ -65,3 +69,23 @@ def test_nothing_is_planned_that_cannot_come_to_a_decision() -> None:
     assert len(plan_of(study([], [], retrains={"confirm": True}, budget={"maxTrials": 8, "maxRetrains": 58}))) == 58
     empty = study([], [], retrains={})
     assert plan_of(replace(empty, trials=())) == []
+
+
+@pytest.mark.parametrize("value", [7, "7"])
+def test_retrains_do_not_share_the_seed_that_the_search_s_trials_do(value: ParameterValue) -> None:
+    alone = study([], [], retrains={"count": 4})
+    seeds = [
+        Hyperparameter.model_validate({"name": "order_seed", "type": "Integer", "role": "Fixed", "value": "7"}),
+        Hyperparameter.model_validate({"name": "width", "type": "Integer", "role": "Fixed", "value": "8"}),
+    ]
+    spec = alone.spec.model_copy(update={"hyperparameters": [*alone.spec.hyperparameters, *seeds]})
+    trials = [replace(t, parameters={**t.parameters, "order_seed": value, "width": 8}) for t in alone.trials]
+    planned = plan_of(replace(alone, spec=spec, trials=tuple(trials)))
+    orders = [p.parameters["order_seed"] for p in planned if p.side is Role.BASELINE]
+    assert len(set(orders)) == 4
+    assert value not in orders
+    assert {type(order) for order in orders} == {type(value)}
+    assert all(0 <= int(order) < 2**31 for order in orders)
+    assert orders == [p.parameters["order_seed"] for p in planned if p.side is Role.CANDIDATE], "pairs share them"
+    assert {p.parameters["width"] for p in planned} == {8}
+    assert [p.seed for p in planned] == [p.seed for p in plan_of(alone)]

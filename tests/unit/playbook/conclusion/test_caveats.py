@@ -20,6 +20,13 @@ def test_each_fixed_value_is_one_with_its_reason_where_there_is_one() -> None:
     ]
 
 
+def test_a_seed_that_all_trials_share_is_one_of_its_own_kind() -> None:
+    shared = {"name": "order_seed", "type": "Integer", "role": "Fixed", "value": "7"}
+    assert caveats(study_of(spec_of([LEARNING_RATE, shared])), []) == [
+        "All trials of the search share order_seed = 7; what another one would change is not in them."
+    ]
+
+
 def test_short_runs_say_how_short_they_are() -> None:
     short = study_of(spec_of([LEARNING_RATE, steps("600")], training={"productionSteps": 6000}))
     assert "600 of 6,000 steps (10%)" in caveats(short, [])[0]

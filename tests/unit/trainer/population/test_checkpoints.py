@@ -103,6 +103,8 @@ ALL = (PLAIN, DROPPING, AVERAGED)
         ((7, 5, 11), (PLAIN, DIVERGING, DROPPING, AVERAGED), SGD),
         ((13, 12), (DIVERGING | AVERAGED | {"learning_rate": 1e6}, PLAIN, DROPPING), SGD),
         ((13,), (PLAIN, DIVERGING | {"dropout": 0.2, "clip_norm": 1e9}), SGD),
+        ((13,), ALL, {"order_seed": 4}),
+        ((13,), (PLAIN, DIVERGING), SGD | {"order_seed": 4}),
         ((13,), ALL, {"workload": "digits"}),
         ((13,), ALL, {"workload": "characters", "batch_size": 2, "evaluation_examples": 8}),
     ],

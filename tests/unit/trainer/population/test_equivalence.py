@@ -3,8 +3,12 @@
 import pytest
 
 from tests.unit.trainer.needs_torch import torch
-from tests.unit.trainer.population.runs import EVERYTHING, Given, assert_same, differing, member, rate_for
+from tests.unit.trainer.population.runs import EVERYTHING, Given, assert_same, differing, member, ordinary, rate_for
 from tuning_trainer.parameters import OPTIMIZERS, SCHEDULES
+from tuning_trainer.population.population import Population
+
+SHARED: Given = {"order_seed": 4}
+"""With it all members learn from the same batches."""
 
 
 @pytest.fixture(autouse=True)
@@ -40,8 +44,9 @@ def test_alone_with_each_other_thing(given: Given) -> None:
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_eight_that_differ_in_everything_that_may_differ(optimizer: str) -> None:
-    assert_same(differing(optimizer=optimizer, learning_rate=rate_for(optimizer)))
+@pytest.mark.parametrize("order", [{}, SHARED], ids=["own batches", "shared batches"])
+def test_eight_that_differ_in_everything_that_may_differ(optimizer: str, order: Given) -> None:
+    assert_same(differing(optimizer=optimizer, learning_rate=rate_for(optimizer), **order))
 
 
 @pytest.mark.parametrize(
@@ -59,7 +64,15 @@ def test_eight_that_differ_in_everything_that_may_differ(optimizer: str) -> None
         },
     ],
 )
-def test_every_workload(given: Given) -> None:
+@pytest.mark.parametrize("order", [{}, SHARED], ids=["own batches", "shared batches"])
+def test_every_workload(given: Given, order: Given) -> None:
     rate = 0.003 if given["workload"] == "characters" else 0.01
-    members = [member(n, **given | {"learning_rate": rate * (n + 1), "max_steps": 20}) for n in range(2)]
+    members = [member(n, **given | order | {"learning_rate": rate * (n + 1), "max_steps": 20}) for n in range(2)]
     assert_same(members, steps=20)
+
+
+def test_the_same_batches_are_fetched_once_for_all() -> None:
+    population = Population(differing(gradient_accumulation=2, **SHARED))
+    inputs, targets = population.next_batches()
+    assert len(inputs) == len(targets) == population.shared.batch_size
+    assert torch.equal(inputs, ordinary(member(7, **SHARED)).batches.at(0)[0])
