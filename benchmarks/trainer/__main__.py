@@ -17,6 +17,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=200, help="of each run")
     parser.add_argument("--repetitions", type=int, default=7, help="of each loop")
     parser.add_argument("--k", type=int, nargs="*", default=[1, 8, 32, 128], help="sizes of the populations")
+    parser.add_argument("--shared-batches", action="store_true", help="also: populations whose members share batches")
     parser.add_argument("--one-by-one", type=int, default=8, help="trials that run one after the other")
     parser.add_argument(
         "--processes", type=int, nargs="*", default=[], help="also: so many processes side by side, each one by one"
@@ -45,7 +46,8 @@ def main() -> int:
     for workload in options.workloads:
         times.append(loop_times(workload, options.steps, options.repetitions))
         _say(list(report.loop_lines(times))[-1])
-        for rate in rates(workload, options.steps, options.k, options.one_by_one) if options.k else ():
+        sizes, shared = options.k, options.shared_batches
+        for rate in rates(workload, options.steps, sizes, options.one_by_one, shared=shared) if sizes else ():
             measured.append(rate)
             _say(list(report.rate_lines(measured))[-1])
         for rate in side_by_side(workload, options.steps, options.processes, options.one_by_one):

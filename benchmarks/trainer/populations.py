@@ -1,5 +1,6 @@
 """How many trials a minute one process trains, one after the other and k at a time."""
 
+import itertools
 import math
 import statistics
 import threading
@@ -19,6 +20,7 @@ from tuning_trainer.population.training import train
 
 ONE_BY_ONE = 0
 """In the place of k: trials of the ordinary loop, one after the other in the same process."""
+SHARED: dict[str, ParameterValue] = {"order_seed": 0}
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Rate:
     peak_memory_bytes: float
     processes: int = 1
     """Side by side on the device."""
+    shared_batches: bool = False
+    """Whether all members learned from the same batches."""
 
     @property
     def trials_a_minute(self) -> float:
@@ -42,8 +46,11 @@ class Rate:
         return 60 * self.trials / self.seconds
 
 
-def rates(workload: str, steps: int, sizes: Iterable[int], one_by_one: int) -> Iterable[Rate]:
-    """Measure `one_by_one` ordinary trials, then a population of each size; trial n is the same in all."""
+def rates(workload: str, steps: int, sizes: Iterable[int], one_by_one: int, *, shared: bool = False) -> Iterable[Rate]:
+    """Measure `one_by_one` ordinary trials, then a population of each size; trial n is the same in all.
+
+    With `shared` also one of each size whose members have the same batches, and so other trials.
+    """
     warm_up = given(workload, 2, 0)
     ours.trial(warm_up, 0)
     together([Member.of("warm-up", warm_up, 0)])
@@ -51,11 +58,11 @@ def rates(workload: str, steps: int, sizes: Iterable[int], one_by_one: int) -> I
     started = now()
     losses = [ours.trial(given(workload, steps, n), n) for n in range(one_by_one)]
     yield Rate(workload, ONE_BY_ONE, steps, one_by_one, now() - started, losses, peak_memory())
-    for k in sizes:
-        members = [Member.of(f"trial-{n}", given(workload, steps, n), n) for n in range(k)]
+    for k, order in itertools.product(sizes, [{}, SHARED] if shared else [{}]):
+        members = [Member.of(f"trial-{n}", given(workload, steps, n) | order, n) for n in range(k)]
         started = now()
         losses = together(members)
-        yield Rate(workload, k, steps, k, now() - started, losses, peak_memory())
+        yield Rate(workload, k, steps, k, now() - started, losses, peak_memory(), shared_batches=bool(order))
 
 
 def given(workload: str, steps: int, n: int) -> dict[str, ParameterValue]:

@@ -39,6 +39,8 @@ def rate_lines(rates: Sequence[Rate]) -> Iterable[str]:
 def _how(rate: Rate) -> str:
     if rate.processes > 1:
         return f"one by one, {rate.processes} processes"
+    if rate.shared_batches:
+        return f"{rate.k}, shared batches"
     return str(rate.k) if rate.k != ONE_BY_ONE else "one by one"
 
 

@@ -25,6 +25,13 @@ def test_populations_train_the_trials_that_run_one_by_one() -> None:
     assert len({given("tabular", 20, n)["learning_rate"] for n in range(64)}) == 64
 
 
+def test_where_it_is_asked_for_each_population_is_measured_with_shared_batches_too() -> None:
+    _, own, shared = rates("tabular", steps=20, sizes=(2,), one_by_one=1, shared=True)
+    assert (own.shared_batches, shared.shared_batches, shared.trials) == (False, True, 2)
+    assert shared.best_losses != own.best_losses
+    assert "| 2, shared batches |" in list(report.rate_lines([_, own, shared]))[-1]
+
+
 def test_the_tables_say_how_many_times_as_many() -> None:
     measured = [Rate("digits", 0, 10, 2, 6.0, [0.5, 0.7], 1e6), Rate("digits", 8, 10, 8, 4.0, [0.5] * 8, 2e6)]
     assert list(report.rate_lines(measured))[3].startswith("| digits | 8 | 120.0 | 6.00 | 0.50000 (0.60000 one by one)")
