@@ -113,14 +113,18 @@ class CommonEvent(threading.Event):
 
 @contextmanager
 def together(env: Mapping[str, str] = os.environ) -> Iterator[Processes]:
-    """Join the processes that the environment tells of, for as long as the `with` block lasts."""
+    """Join the processes that the environment tells of, for as long as the `with` block lasts.
+
+    Raises:
+        ConfigurationError: there are GPUs, and this process has none of its own.
+    """
     size = int(env.get("WORLD_SIZE", "1"))
     if size == 1:
         yield ALONE
         return
     gpu = torch.cuda.is_available()
     if gpu:
-        torch.cuda.set_device(int(env.get("LOCAL_RANK", "0")))
+        take_a_gpu(int(env.get("LOCAL_RANK", "0")))
     # Both: gradients travel from GPU to GPU, and what the hosts agree on from host to host. Without libuv, since not
     # every build of PyTorch has it, and it only serves to let thousands of processes meet.
     distributed.init_process_group("cpu:gloo,cuda:nccl" if gpu else "gloo", init_method="env://?use_libuv=0")
@@ -131,6 +135,21 @@ def together(env: Mapping[str, str] = os.environ) -> Iterator[Processes]:
         # waits for that thread and holds the lock. So it is given the time before.
         time.sleep(DRAIN_SECONDS)
         distributed.destroy_process_group()
+
+
+def take_a_gpu(local_rank: int) -> None:
+    """Let the process compute on the GPU of its number: NCCL refuses two processes on one.
+
+    Raises:
+        ConfigurationError: there is none of that number.
+    """
+    count = torch.cuda.device_count()
+    if local_rank >= count:
+        raise ConfigurationError(
+            f"process {local_rank} of this host, counted from 0, has no GPU of its own: there are {count}; "
+            "start at most that many processes"
+        )
+    torch.cuda.set_device(local_rank)
 
 
 def require_equal_shares(parameters: Parameters, processes: Processes) -> None:

@@ -18,7 +18,7 @@ from tuning_trainer.batches import Batches
 from tuning_trainer.endings import DivergenceError, InterruptionError
 from tuning_trainer.evaluation import Measured, evaluate
 from tuning_trainer.knobs import ConfigurationError
-from tuning_trainer.parallel import ALONE, Processes, together
+from tuning_trainer.parallel import ALONE, Processes, take_a_gpu, together
 from tuning_trainer.parameters import Parameters
 from tuning_trainer.probes.throughput import measure
 from tuning_trainer.reporting import RecordFile, Reporter
@@ -330,3 +330,14 @@ class TestWhatTheProcessesTell:
         (one, mean), (other, again) = in_two_processes(_statistics)
         assert mean == again
         assert mean == pytest.approx([(a + b) / 2 for a, b in zip(one, other, strict=True)], rel=1e-5)
+
+
+def test_on_gpus_each_process_has_its_own_and_one_too_many_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    for local_rank in (0, 1):
+        take_a_gpu(local_rank)
+    assert taken == [0, 1]
+    with pytest.raises(ConfigurationError, match=r"process 2 of this host.*there are 2; start at most that many"):
+        take_a_gpu(2)

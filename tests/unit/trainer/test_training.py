@@ -433,6 +433,7 @@ class TestMemory:
             MemoryError(),
             torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB"),
             RuntimeError("[enforce fail at alloc_cpu.cpp:119] DefaultCPUAllocator: can't allocate memory"),
+            RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
         ],
     )
     def test_lack_of_memory_is_an_ending(self, error: Exception) -> None:
