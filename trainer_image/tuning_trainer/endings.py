@@ -32,7 +32,7 @@ class InterruptionError(Exception):
 
 def is_lack_of_memory(error: BaseException) -> bool:
     """Tell lack of memory, on GPU or host, from other errors of NumPy, Python or PyTorch."""
-    # torch.cuda.OutOfMemoryError is a RuntimeError; the CPU's allocator, and the CUDA libraries with memory of their own
+    # torch.cuda.OutOfMemoryError is a RuntimeError; the CPU's allocator, and CUDA's libraries with memory of their own
     # (CUBLAS_STATUS_ALLOC_FAILED), raise a plain one with only a text.
     said = re.search(r"out of memory|allocate memory|alloc_failed", str(error), re.IGNORECASE)
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and said is not None)
