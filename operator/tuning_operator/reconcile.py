@@ -230,9 +230,12 @@ class Reconciler:
         return replace(snapshot, refusals=tuple(await self._refusals(key, snapshot)))
 
     def _newest_analysis(self, key: Key, study: StudyView) -> DatedAnalysis | None:
-        """Return the analysis that the status may not hold yet; of a study that is over it is forgotten."""
+        """Return the analysis that the status may not hold yet; of a study that is over it is forgotten.
+
+        But for one that has failed: it is not tried again.
+        """
         newest, known = self._concluding[key].newest, study.status.analysed
-        if newest is None or study.status.completion_time is None or known is None:
+        if newest is None or newest.said is None or study.status.completion_time is None or known is None:
             return newest
         if (newest.trials, newest.generation) == (known.trials, known.generation):
             self._concluding[key].newest = None

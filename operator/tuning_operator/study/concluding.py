@@ -5,10 +5,13 @@ from typing import Final
 
 from tuning_contract.environment import parameter_text, parameters_hash, parameters_json
 from tuning_operator.api import names
-from tuning_operator.api.study_status import ParameterAssignment
+from tuning_operator.api.base import ConditionStatus
+from tuning_operator.api.study_status import Analysed, ParameterAssignment, TuningStudyStatus
 from tuning_operator.api.trial import StudyRef, TrialPurpose, TuningTrialSpec
 from tuning_operator.playbook.follow_ups import FollowUp
+from tuning_operator.study.answers import CONCLUSION_READY
 from tuning_operator.study.budget import Outcome, OutcomeKind
+from tuning_operator.study.conditions import find
 from tuning_operator.study.decision import NewTrial
 from tuning_operator.study.snapshot import Snapshot, StudyView, TrialView
 
@@ -48,7 +51,7 @@ def wants_analysis(snapshot: Snapshot, trials: Sequence[TrialView], search: Outc
         trials: as they stand after this decision.
         search: how the search is over; None while it goes on.
     """
-    before = snapshot.analysis or snapshot.study.status.analysed
+    before = snapshot.analysis or _known(snapshot.study.status)
     if before is None or before.generation != snapshot.study.generation:
         return not _is_searching(trials) or search is None
     ended = ended_trials(trials)
@@ -59,6 +62,13 @@ def wants_analysis(snapshot: Snapshot, trials: Sequence[TrialView], search: Outc
     if snapshot.analysis is None and snapshot.study.status.completion_time is None:
         return True  # What it had asked for stood in memory only.
     return not _runs(trials) and not follow_ups_left(snapshot, trials) and ended != before.trials
+
+
+def _known(status: TuningStudyStatus) -> Analysed | None:
+    """Return what the status rests on; None where that analysis has failed: each operator tries it once, after an
+    update too."""
+    ready = find(status.conditions, CONCLUSION_READY)
+    return None if ready is not None and ready.status is ConditionStatus.FALSE else status.analysed
 
 
 def ended_trials(trials: Iterable[TrialView]) -> int:

@@ -124,8 +124,9 @@ def test_a_study_whose_analysis_fails_ends_all_the_same_and_is_not_analysed_agai
     ready = next(c for c in decision.study_status.conditions if c.type == "ConclusionReady")
     assert (ready.status.value, ready.reason, ready.message) == ("False", "AnalysisFailed", FAILED.message)
     assert "AnalysisFailed" in [event.reason for event in decision.events if event.warning]
-    again = a_snapshot(replace(study, status=decision.study_status), SEARCHED)
-    assert decide(again) == Decision()
+    known = replace(study, status=decision.study_status)
+    assert decide(a_snapshot(known, SEARCHED, analysis=analysed(2, FAILED))) == Decision()
+    assert decide(a_snapshot(known, SEARCHED)) == Decision(asks_analysis=True), "another operator tries it once"
 
 
 def test_what_is_over_stays_over_while_a_change_is_analysed() -> None:
