@@ -26,6 +26,7 @@ from tuning_operator.observed import Family, Key, Observed, grouped
 from tuning_operator.render.job import job
 from tuning_operator.render.trial import event, status_body, trial
 from tuning_operator.study import acceptance
+from tuning_operator.study.concluding import known_analysis
 from tuning_operator.study.decide import decide, first_trial
 from tuning_operator.study.decision import Decision, Event, NewJob, NewTrial, TrialStatusWrite
 from tuning_operator.study.metrics import trials_with_lost_results, trials_without_metrics
@@ -232,10 +233,10 @@ class Reconciler:
     def _newest_analysis(self, key: Key, study: StudyView) -> DatedAnalysis | None:
         """Return the analysis that the status may not hold yet; of a study that is over it is forgotten.
 
-        But for one that has failed: it is not tried again.
+        But for one that has failed, which is not to be tried again.
         """
-        newest, known = self._concluding[key].newest, study.status.analysed
-        if newest is None or newest.said is None or study.status.completion_time is None or known is None:
+        newest, known = self._concluding[key].newest, known_analysis(study.status)
+        if newest is None or study.status.completion_time is None or known is None:
             return newest
         if (newest.trials, newest.generation) == (known.trials, known.generation):
             self._concluding[key].newest = None

@@ -51,7 +51,7 @@ def wants_analysis(snapshot: Snapshot, trials: Sequence[TrialView], search: Outc
         trials: as they stand after this decision.
         search: how the search is over; None while it goes on.
     """
-    before = snapshot.analysis or _known(snapshot.study.status)
+    before = snapshot.analysis or known_analysis(snapshot.study.status)
     if before is None or before.generation != snapshot.study.generation:
         return not _is_searching(trials) or search is None
     ended = ended_trials(trials)
@@ -64,7 +64,7 @@ def wants_analysis(snapshot: Snapshot, trials: Sequence[TrialView], search: Outc
     return not _runs(trials) and not follow_ups_left(snapshot, trials) and ended != before.trials
 
 
-def _known(status: TuningStudyStatus) -> Analysed | None:
+def known_analysis(status: TuningStudyStatus) -> Analysed | None:
     """Return what the status rests on; None where that analysis has failed: each operator tries it once, after an
     update too."""
     ready = find(status.conditions, CONCLUSION_READY)

@@ -9,6 +9,7 @@ from tests.cluster.operator.conftest import Lab, too_high
 from tests.support.api import Api, path_of
 from tests.support.builders import a_choice, a_fixed, a_range
 from tests.support.kubelet import EVALUATIONS, Attempt, Container, Ends, Runs, trains
+from tests.support.operators import Operator
 from tuning_contract.diagnostics import Diagnostics, Throughput
 from tuning_contract.exit_codes import ExitCode
 from tuning_contract.record import RecordStatus
@@ -120,7 +121,9 @@ def test_a_suspected_instability_is_probed_before_the_study_is_over(lab: Lab) ->
     assert {purposes[name] for name in set(trials) - set(probes)} == {"Search"}
 
 
-def test_a_study_that_cannot_be_analysed_ends_all_the_same(lab: Lab, operator_kubeconfig: Path) -> None:
+def test_a_study_that_cannot_be_analysed_ends_all_the_same_and_the_next_operator_tries_again(
+    lab: Lab, operator: Operator, operator_kubeconfig: Path
+) -> None:
     last_one_waits = threading.Event()
 
     def script(attempt: Attempt) -> Container:
@@ -134,7 +137,7 @@ def test_a_study_that_cannot_be_analysed_ends_all_the_same(lab: Lab, operator_ku
     lab.until("the last trial runs", lambda: last_one_waits.is_set() and lab.kubelet.live(lab.namespace))
     broken = next(t["metadata"]["name"] for i, t in lab.trials().items() if i == 0)
     trial = lab.api.get("tuningtrials", lab.namespace, broken)
-    trial["status"]["result"]["curve"] = "no curve"
+    curve, trial["status"]["result"]["curve"] = trial["status"]["result"]["curve"], "no curve"
     # Nobody but the operator may write that.
     Api(operator_kubeconfig).call("PUT", path_of("tuningtrials", lab.namespace, broken, "status"), trial)
     (attempt,) = lab.kubelet.live(lab.namespace)
@@ -144,6 +147,13 @@ def test_a_study_that_cannot_be_analysed_ends_all_the_same(lab: Lab, operator_ku
     assert broken in lab.condition("ConclusionReady")["message"]
     assert "conclusion" not in status
     assert status["best"]
+    operator.kill()
+    trial = lab.api.get("tuningtrials", lab.namespace, broken)
+    trial["status"]["result"]["curve"] = curve
+    Api(operator_kubeconfig).call("PUT", path_of("tuningtrials", lab.namespace, broken, "status"), trial)
+    operator.start()
+    lab.until("the conclusion", lambda: lab.status().get("conclusion"))
+    assert answers(lab)["ConclusionReady"][0] == "True"
 
 
 def _with(text: str, word: str) -> str | None:
