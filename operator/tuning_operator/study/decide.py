@@ -30,7 +30,7 @@ from tuning_operator.study.budget import (
 from tuning_operator.study.conditions import is_true
 from tuning_operator.study.decision import Decision, Event, JobDeletion, JobExpiry, NewTrial, TrialStatusWrite
 from tuning_operator.study.durations import parse_duration
-from tuning_operator.study.packing import PackSize, PackSizes, is_alike, pack_size, pack_sizes, packed, packs, patience
+from tuning_operator.study.packing import Packing, packed, packs
 from tuning_operator.study.snapshot import Snapshot, StudyView, TrialView
 from tuning_operator.study.status import ACCEPTED, FAILED, SUCCEEDED, Findings, study_status
 from tuning_operator.study.stopping import Directive, directives, standing
@@ -123,11 +123,10 @@ class _Plan:
         outcome = search if over else None
         goes_on = accepted and not over and not study.spec.suspend and not out_of_time
         may_start = goes_on and (obstacle is None or not obstacle.forbids)
-        sizes = pack_sizes(study.spec, after)
         # What runs beside a throughput that is being measured would change it.
         searches = may_start and search is None and not any(_is_throughput(look.after) for look in self.looks)
-        waits = patience(after, snapshot.now) if packs(study.spec) else timedelta(0)
-        places = self._next_places(after, free, sizes, waits) if searches else []
+        packing = Packing.of(study.spec, after, snapshot.now)
+        places = self._next_places(after, free, packing) if searches else []
         asked = concluding.follow_ups_left(snapshot, after)[:free] if may_start and _has_succeeded(search) else []
         follow_ups = tuple(concluding.new_follow_ups(study, asked, after))
         new_trials = tuple(self._starting(new) for new in (*self._new_trials(places), *follow_ups))
@@ -155,7 +154,7 @@ class _Plan:
                 study.spec,
                 [look.after for look in self.looks if look.step.start and may_start],
                 after,
-                sizes,
+                packing,
             ),
             deletions=self._deletions(),
             expiries=self._expiries(),
@@ -168,7 +167,9 @@ class _Plan:
             questions=frozenset(look.trial.name for look in self.looks if look.step.asks),
             look_again_after=timedelta(0)
             if any(not new.starts for new in new_trials)
-            else self._look_again(used, obstacle, goes_on, waits if searches and free and not places else timedelta(0)),
+            else self._look_again(
+                used, obstacle, goes_on, packing.patience if searches and free and not places else None
+            ),
         )
 
     def _deletions(self) -> tuple[JobDeletion, ...]:
@@ -181,14 +182,9 @@ class _Plan:
         asked = [look.step.expiry for look in self.looks if look.step.expiry is not None]
         return tuple({expiry.job.uid: expiry for expiry in sorted(asked, key=lambda expiry: expiry.after)}.values())
 
-    def _next_places(
-        self, after: Sequence[TrialView], free: int, learned: PackSizes, waits: timedelta
-    ) -> list[tuple[Arm, int]]:
+    def _next_places(self, after: Sequence[TrialView], free: int, packing: Packing) -> list[tuple[Arm, int]]:
         spec = self.snapshot.study.spec
-        together = None
-        if packs(spec):
-            sizes = {arm.number: learned.get(arm.number, pack_size(spec)) for arm in arms_of(spec) if is_alike(arm)}
-            together = sizes if waits else {number: PackSize(1, size.most) for number, size in sizes.items()}
+        together = packing.together(spec) if packs(spec) else None
         return next_places(spec, ((t.spec, t.status) for t in after), free, together)
 
     def _starting(self, new: NewTrial) -> NewTrial:
@@ -211,11 +207,11 @@ class _Plan:
                 yield _new_trial(study, arm, position, drawn)
 
     def _look_again(
-        self, used: timedelta, obstacle: starting.Obstacle | None, goes_on: bool, waits_for_places: timedelta
+        self, used: timedelta, obstacle: starting.Obstacle | None, goes_on: bool, patience: timedelta | None
     ) -> timedelta | None:
         waits = [look.step.look_again_after for look in self.looks if look.step.look_again_after is not None]
-        if timedelta(0) < waits_for_places < timedelta.max:
-            waits.append(waits_for_places)
+        if patience is not None and timedelta(0) < patience < timedelta.max:
+            waits.append(patience)
         if obstacle is not None:
             waits.append(BLOCKED_LOOK)
         limit = self.snapshot.study.spec.budget.max_duration

@@ -1,6 +1,7 @@
 """Which trials share a process: those that start together, and differ in numbers of a training step alone."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ from tuning_contract.pack import MAX_MEMBERS, MAX_PACK_TEXT, MAY_DIFFER, Shape, 
 from tuning_contract.pack_record import most_members
 from tuning_operator.api.study import TuningStudySpec
 from tuning_operator.api.trial import TrialState
-from tuning_operator.search.arms import Arm
+from tuning_operator.search.arms import Arm, arms_of
 from tuning_operator.study.decision import NewJob
 from tuning_operator.study.snapshot import TrialView
 
@@ -22,11 +23,6 @@ def packs(spec: TuningStudySpec) -> bool:
     return spec.trial.max_packed > 1
 
 
-def is_alike(arm: Arm) -> bool:
-    """Whether all trials of an arm can share processes: what is searched in it are numbers of a step alone."""
-    return all(h.parameter_name in MAY_DIFFER for h in arm.dimensions)
-
-
 class PackSize(NamedTuple):
     """How many trials share a process."""
 
@@ -35,19 +31,28 @@ class PackSize(NamedTuple):
 
 
 PackSizes = Mapping[int, PackSize]
-"""Of the arms, by their numbers, whose packs are smaller than the study's others."""
+"""By the number of an arm."""
 
 
-def pack_sizes(spec: TuningStudySpec, trials: Iterable[TrialView]) -> PackSizes:
-    """Return the pack sizes of the arms of which a pack has run out of memory.
+@dataclass(frozen=True)
+class Packing:
+    """How a study's trials share processes, as things stand."""
 
-    They go on with packs of the size that was then left: else each of their trials would be trained twice.
-    """
-    found: dict[int, int] = {}
-    for trial in trials:
-        if (too_many := trial.status.too_many) is not None:
-            found[trial.spec.arm] = min(too_many // 2, found.get(trial.spec.arm, too_many))
-    return {arm: pack_size(spec, most) for arm, most in found.items()}
+    smaller: PackSizes
+    """Of the arms of which a pack has run out of memory. They go on with packs of the size that was then left: else
+    each of their trials would be trained twice."""
+    patience: timedelta
+    """How much longer new trials wait until places for a whole pack are free."""
+
+    @classmethod
+    def of(cls, spec: TuningStudySpec, trials: Sequence[TrialView], now: datetime) -> "Packing":
+        """Return how the study's trials share processes; `trials` as they stand after this decision."""
+        return cls(_smaller(spec, trials), _patience(trials, now)) if packs(spec) else cls({}, timedelta(0))
+
+    def together(self, spec: TuningStudySpec) -> PackSizes:
+        """Return how many new trials of an arm start at once; an arm whose trials can share no process is not there."""
+        sizes = {arm.number: self.smaller.get(arm.number, pack_size(spec)) for arm in arms_of(spec) if _is_alike(arm)}
+        return sizes if self.patience else {number: PackSize(1, size.most) for number, size in sizes.items()}
 
 
 def pack_size(spec: TuningStudySpec, most: int = MAX_MEMBERS) -> PackSize:
@@ -58,16 +63,20 @@ def pack_size(spec: TuningStudySpec, most: int = MAX_MEMBERS) -> PackSize:
     return PackSize(parallel // processes, -(-parallel // processes))
 
 
-def patience(trials: Iterable[TrialView], now: datetime) -> timedelta:
-    """Return how much longer new trials wait until places for a whole pack are free.
+def _smaller(spec: TuningStudySpec, trials: Iterable[TrialView]) -> PackSizes:
+    found: dict[int, int] = {}
+    for trial in trials:
+        if (too_many := trial.status.too_many) is not None:
+            found[trial.spec.arm] = min(too_many // 2, found.get(trial.spec.arm, too_many))
+    return {arm: pack_size(spec, most) for arm, most in found.items()}
 
-    Where nothing trains, as beside a pod that finds no node, waiting would have no end. Else they wait for the next
-    trials to end, but not for one that hangs: since the last one has ended, no longer than the longest has taken.
-    """
-    each = list(trials)
-    if not any(trial.status.state is TrialState.RUNNING for trial in each):
+
+def _patience(trials: Sequence[TrialView], now: datetime) -> timedelta:
+    """Where nothing trains, as beside a pod that finds no node, waiting would have no end. Else new trials wait for the
+    next ones to end, but not for one that hangs: since the last one has ended, no longer than the longest has taken."""
+    if not any(trial.status.state is TrialState.RUNNING for trial in trials):
         return timedelta(0)
-    times = [(t.status.start_time, t.status.completion_time) for t in each]
+    times = [(trial.status.start_time, trial.status.completion_time) for trial in trials]
     ended = [(start, end) for start, end in times if start is not None and end is not None]
     if not ended:
         return timedelta.max
@@ -75,8 +84,13 @@ def patience(trials: Iterable[TrialView], now: datetime) -> timedelta:
     return max(max(end for _, end in ended) + longest - now, timedelta(0))
 
 
+def _is_alike(arm: Arm) -> bool:
+    """Whether all trials of an arm can share processes: what is searched in it are numbers of a step alone."""
+    return all(h.parameter_name in MAY_DIFFER for h in arm.dimensions)
+
+
 def packed(
-    spec: TuningStudySpec, starting: Sequence[TrialView], trials: Sequence[TrialView], sizes: PackSizes
+    spec: TuningStudySpec, starting: Sequence[TrialView], trials: Sequence[TrialView], packing: Packing
 ) -> tuple[NewJob, ...]:
     """Return the Jobs of the trials that start now, as few as may be; a trial that fits no other has its own.
 
@@ -87,7 +101,7 @@ def packed(
         spec: the study's.
         starting: the trials that may start.
         trials: all of the study's, as they stand after this decision.
-        sizes: what `pack_sizes` says of them.
+        packing: how they share processes.
     """
     if not packs(spec):
         return tuple(NewJob((trial,)) for trial in starting)
@@ -96,7 +110,7 @@ def packed(
     for trial in sorted(starting, key=lambda trial: (trial.spec.index, trial.name)):
         if trial.status.packed_in in late:
             continue
-        most = _most(spec, trial, sizes)
+        most = _most(spec, trial, packing.smaller)
         shape = shape_of(TrialEnvironment.parameters_from_json(trial.spec.parameters)) if most > 1 else ()
         key = (shape, trial.spec.purpose.is_search, most, _checkpoints(trial))
         alike.setdefault(key, []).append(trial)
@@ -122,10 +136,10 @@ def _missing_companions(starting: Sequence[TrialView], trials: Iterable[TrialVie
     }
 
 
-def _most(spec: TuningStudySpec, trial: TrialView, sizes: PackSizes) -> int:
+def _most(spec: TuningStudySpec, trial: TrialView, smaller: PackSizes) -> int:
     if trial.spec.purpose.is_probe:
         return 1  # It measures every early step, of which a pack's record could tell nothing, or its process's speed.
-    most = sizes.get(trial.spec.arm, pack_size(spec)).most
+    most = smaller.get(trial.spec.arm, pack_size(spec)).most
     return min(most, trial.status.max_packed or most)
 
 

@@ -14,7 +14,7 @@ from tuning_contract.pack_record import most_members
 from tuning_operator.api.study import TuningStudySpec
 from tuning_operator.api.trial import TrialPurpose, TuningTrialStatus
 from tuning_operator.study.decision import NewJob
-from tuning_operator.study.packing import pack_size, pack_sizes, packed, patience
+from tuning_operator.study.packing import Packing, pack_size, packed
 from tuning_operator.study.snapshot import TrialView
 
 TEMPLATE = {"spec": {"containers": [{"name": "trainer", "image": "localhost/trainer"}]}}
@@ -36,7 +36,7 @@ def sizes(trials: list[TrialView], most: int = 4) -> list[int]:
 
 
 def starting(spec: TuningStudySpec, ready: Sequence[TrialView], trials: Sequence[TrialView]) -> tuple[NewJob, ...]:
-    return packed(spec, ready, trials, pack_sizes(spec, trials))
+    return packed(spec, ready, trials, Packing.of(spec, trials, NOW))
 
 
 def a_packing_spec(most: int, parallel: int = 24, **spec: Any) -> TuningStudySpec:
@@ -156,16 +156,20 @@ def timed(index: int, start: int, end: int | None) -> TrialView:
     return replace_status(a_packable(index), state="Succeeded", completion_time=NOW + timedelta(seconds=end), **times)
 
 
+def patience(*trials: TrialView, after: int = 0) -> timedelta:
+    return Packing.of(a_packing_spec(4), trials, NOW + timedelta(seconds=after)).patience
+
+
 def test_a_whole_pack_is_waited_for_as_long_as_the_longest_trial_has_taken() -> None:
     running = timed(2, 0, None)
     ended = [timed(0, 0, 30), timed(1, 10, 20)]
     for now, left in ((30, 30), (50, 10), (60, 0), (99, 0)):
-        assert patience([*ended, running], NOW + timedelta(seconds=now)) == timedelta(seconds=left)
+        assert patience(*ended, running, after=now) == timedelta(seconds=left)
 
 
 def test_while_nothing_has_ended_it_is_waited_for_and_where_nothing_trains_it_is_not() -> None:
-    assert patience([timed(0, 0, None), a_packable(1)], NOW) == timedelta.max
-    assert patience([timed(0, 0, 30), a_packable(1)], NOW) == timedelta(0)
+    assert patience(timed(0, 0, None), a_packable(1)) == timedelta.max
+    assert patience(timed(0, 0, 30), a_packable(1)) == timedelta(0)
 
 
 def replace_status(trial: TrialView, **changes: Any) -> TrialView:
