@@ -127,6 +127,7 @@ class _Plan:
         searches = may_start and search is None and not any(_is_throughput(look.after) for look in self.looks)
         packing = Packing.of(study.spec, after, snapshot.now)
         places = self._next_places(after, free, packing) if searches else []
+        awaits_a_pack = searches and free > 0 and not places
         asked = concluding.follow_ups_left(snapshot, after)[:free] if may_start and _has_succeeded(search) else []
         follow_ups = tuple(concluding.new_follow_ups(study, asked, after))
         new_trials = tuple(self._starting(new) for new in (*self._new_trials(places), *follow_ups))
@@ -167,9 +168,7 @@ class _Plan:
             questions=frozenset(look.trial.name for look in self.looks if look.step.asks),
             look_again_after=timedelta(0)
             if any(not new.starts for new in new_trials)
-            else self._look_again(
-                used, obstacle, goes_on, packing.patience if searches and free and not places else None
-            ),
+            else self._look_again(used, obstacle, goes_on, packing.patience if awaits_a_pack else None),
         )
 
     def _deletions(self) -> tuple[JobDeletion, ...]:
