@@ -25,6 +25,7 @@ from tuning_operator.study.snapshot import JobView, PodView, Snapshot, TrialView
 SUCCEEDED = "Succeeded"
 POD_LOST = "PodLost"
 """The reason of a trial whose attempt has lost its pod, while its Job has not yet drawn its conclusion."""
+AWAITING_METRICS = "AwaitingMetrics"
 RESULT_TTL = timedelta(hours=1)
 FAILURE_TTL = timedelta(days=1)
 MAX_RESULTS_LOST = 1
@@ -265,8 +266,8 @@ def _progress(snapshot: Snapshot, trial: TrialView) -> TrialProgress | None:
 def _ended(snapshot: Snapshot, trial: TrialView, job: JobView, ending: Ending, halt: Halt | None) -> TrialStep:
     match ending.kind:
         case EndingKind.RESULT | EndingKind.INFEASIBLE:
-            if job.size > 1 and trial.name not in snapshot.metrics.whole and snapshot.metrics.reachable:
-                return TrialStep(trial.status, asks=True)  # a pack's record has room for a part of each curve
+            if job.size > 1 and (waits := _awaiting_curve(snapshot, trial, job)) is not None:
+                return waits
             result = _recorded(snapshot, trial, ending)
             if ending.kind is EndingKind.RESULT and result is not None:
                 return _with_result(snapshot, trial, job, ending, result)
@@ -279,6 +280,23 @@ def _ended(snapshot: Snapshot, trial: TrialView, job: JobView, ending: Ending, h
             return _unrecorded(snapshot, trial, job, ending)
         case EndingKind.SPLIT:
             return _split(snapshot, trial, job, ending, halt)
+
+
+def _awaiting_curve(snapshot: Snapshot, trial: TrialView, job: JobView) -> TrialStep | None:
+    """Return what is done until Prometheus has told a packed trial's curve, of which the record has but a part.
+
+    None: it has, or has been away for so long that nobody waits for it: the result is exact without it.
+    """
+    metrics = snapshot.metrics
+    if trial.name in metrics.whole:
+        return None
+    if metrics.reachable:
+        return TrialStep(trial.status, asks=True)
+    if metrics.since is None or snapshot.now - metrics.since >= snapshot.settings.result_patience:
+        return None
+    message = "It has ended, and Prometheus, which has its curve, does not answer; it is asked again."
+    status = _with(snapshot, trial, reason=AWAITING_METRICS, message=message, job=job.name)
+    return TrialStep(status, look_again_after=snapshot.settings.scrape_interval)
 
 
 def _recorded(snapshot: Snapshot, trial: TrialView, ending: Ending) -> TrialResult | None:
@@ -434,7 +452,7 @@ def _unrecorded(snapshot: Snapshot, trial: TrialView, job: JobView, ending: Endi
             status = _with(
                 snapshot,
                 trial,
-                reason="AwaitingMetrics",
+                reason=AWAITING_METRICS,
                 message="The container left no record, and Prometheus does not answer; it is asked again.",
                 job=job.name,
             )

@@ -539,7 +539,7 @@ def test_a_pack_that_fails_is_split_and_says_how(code: int, most: int, company: 
     assert found.events[0].reason == "PackSplit"
 
 
-def test_a_packed_result_asks_for_the_curve_and_does_not_wait_for_a_prometheus_that_is_away() -> None:
+def test_a_packed_result_asks_for_the_curve_and_does_not_wait_long_for_a_prometheus_that_is_away() -> None:
     result = MemberResult.of(FinalRecord.decode(a_record(FRESH)))
     message = PackRecord(UID, "hash", (result, result)).encode().decode()
     pod = a_pod(PACK, members=PACK.members, pack_hash="hash", exit_code=0, termination_message=message)
@@ -548,6 +548,9 @@ def test_a_packed_result_asks_for_the_curve_and_does_not_wait_for_a_prometheus_t
         return advance(a_snapshot(a_study(), [FRESH, NEIGHBOUR], as_seen(PACK), [pod], metrics=metrics), FRESH, None)
 
     assert found(MetricsView()).asks
-    assert of(found(MetricsView(reachable=False)).status, "state", "pack_size") == (TrialState.SUCCEEDED, 2)
+    for_a_moment = found(MetricsView(reachable=False, since=after(100 - 299)))
+    assert (for_a_moment.status.reason, for_a_moment.look_again_after) == ("AwaitingMetrics", seconds(15))
+    for_long = found(MetricsView(reachable=False, since=after(100 - 300))).status
+    assert of(for_long, "state", "pack_size") == (TrialState.SUCCEEDED, 2)
     scraped = found(MetricsView(whole={FRESH.name: samples(0.95, first_step=5)})).status
     assert [point.step for point in written_points(scraped.result)] == [5, 10, 20, 30]
