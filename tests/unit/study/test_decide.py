@@ -248,3 +248,17 @@ def test_a_refused_study_resumes_nothing_and_forgets_no_stop() -> None:
     assert [deletion.job for deletion in decision.deletions] == [job]
     assert paused.name not in [write.trial.name for write in decision.trial_statuses]
     assert decision.new_jobs == ()
+
+
+@pytest.mark.parametrize("what", ["Job", "pod"])
+def test_a_trial_that_is_drawn_again_is_not_started_beside_what_had_its_name(what: str) -> None:
+    study = a_study()
+    first = decide(a_snapshot(study)).new_trials[0]
+    assert first.starts
+    job = replace(a_job(a_trial(0)), trial=first.name)
+    living = replace(a_pod(job), trial=first.name)
+    world = a_snapshot(study, jobs=[job]) if what == "Job" else a_snapshot(study, pods=[living])
+    decision = decide(world)
+    again = next(new for new in decision.new_trials if new.name == first.name)
+    assert not again.starts
+    assert decision.look_again_after == seconds(0)
