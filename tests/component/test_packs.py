@@ -294,6 +294,12 @@ def test_no_place_is_left_empty_where_what_runs_at_a_time_is_no_multiple(
     assert set(world.pack_sizes) == packs
 
 
+def test_a_pack_is_whole_where_a_study_turns_to_a_model_in_the_midst_of_it() -> None:
+    search = {"algorithm": "QuasiRandom", "switchTo": {"algorithm": "Bayesian", "afterTrials": 6}}
+    world = a_world(search=search, budget={"maxTrials": 12, "parallelTrials": 4}).run()
+    assert world.pack_sizes == [4] * 3
+
+
 def test_an_arm_that_ran_out_of_memory_with_two_goes_on_with_one() -> None:
     script = {n: [Life(End.OOM_KILLED)] for n in range(2)}
     world = a_world(script, most=2, budget={"maxTrials": 8, "parallelTrials": 2}).run()

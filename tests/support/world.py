@@ -162,6 +162,14 @@ class World:
         return {t: samples(*self._values(t, pod), attempt=a) for pod in running for t, a, _ in members_of(pod)}
 
     def look(self) -> Decision:
+        """Decide, with all that the decision asks for."""
+        snapshot, decision = self._think()
+        if decision.draws:
+            suggestions = asyncio.run(Drawing().draw(snapshot, decision))
+            decision = decide(replace(snapshot, suggestions=suggestions))
+        return decision
+
+    def _think(self) -> tuple[Snapshot, Decision]:
         """Decide, twice: nothing but the snapshot may matter."""
         snapshot = self.snapshot()
         decision = decide(snapshot)
@@ -169,15 +177,15 @@ class World:
         if decision.questions:
             snapshot = self.snapshot(decision.questions)
             decision = decide(snapshot)
-        if decision.draws:
-            suggestions = asyncio.run(Drawing().draw(snapshot, decision))
-            decision = decide(replace(snapshot, suggestions=suggestions))
-        return decision
+        return snapshot, decision
 
     def settle(self) -> None:
-        """Look and write until there is nothing to do."""
+        """Look and write until there is nothing to do; what is known is written before anything is drawn."""
         for _ in range(MOST_ROUNDS):
-            decision = self.look()
+            _, decision = self._think()
+            if decision.draws:
+                self.apply(decision)
+                decision = self.look()
             if is_empty(decision):
                 return
             self.apply(decision)

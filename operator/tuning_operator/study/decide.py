@@ -130,12 +130,15 @@ class _Plan:
         awaits_a_pack = searches and free > 0 and not places
         asked = concluding.follow_ups_left(snapshot, after)[:free] if may_start and _has_succeeded(search) else []
         follow_ups = tuple(concluding.new_follow_ups(study, asked, after))
-        new_trials = tuple(self._starting(new) for new in (*self._new_trials(places), *follow_ups))
         draws = tuple(
             (a.number, p)
             for a, p in places
             if learns_from_results(study.spec, a, p) and (a.number, p) not in snapshot.suggestions
         )
+        # The trials of a pack are created together: those whose points are known, when the others are drawn.
+        awaits_draws = packs(study.spec) and bool(draws) and not snapshot.suggestions
+        created = () if awaits_draws else self._new_trials(places)
+        new_trials = tuple(self._starting(new) for new in (*created, *follow_ups))
         start_time = study.status.start_time or min((t.created for t in after), default=None)
         first_start = start_time if study.status.start_time is None else None
         clock = wound(study.status.duration, goes_on and bool(after), first_start, snapshot.now)
