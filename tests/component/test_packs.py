@@ -152,18 +152,27 @@ def test_fixed_parameters_part_nobody() -> None:
     assert world.pack_sizes == [4, 4]
 
 
+OPTIMIZERS = a_choice("optimizer", values=["adamw", "nesterov"])
+WIDTHS = a_choice("width", values=["8", "16"], valueType="Integer", role="Nuisance")
+SPACES = st.sampled_from([[RATE], [OPTIMIZERS, RATE], [WIDTHS, RATE]])
+"""One arm, two arms, and one whose trials can share a process only by chance."""
+
+
 @STUDIES
-@given(SCRIPTS, st.integers(2, 6))
-def test_every_trial_has_one_result_or_an_explained_failure(script: Script, most: int) -> None:
-    world = a_world(script, most).run()
+@given(SCRIPTS, SPACES, st.integers(2, 9), st.integers(1, 12), st.integers(1, 24))
+def test_every_trial_has_one_result_or_an_explained_failure(
+    script: Script, space: list[Any], most: int, parallel: int, trials: int
+) -> None:
+    budget = {"maxTrials": trials, "parallelTrials": parallel, "maxFailedTrials": 99}
+    world = a_world(script, most, hyperparameters=space, budget=budget).run()
     for trial in world.trials.values():
         assert trial.status.state.is_finished
         assert trial.status.reason
         assert trial.status.message
     counts = Counter(states(world))
-    assert counts["Succeeded"] + counts["Infeasible"] == 8
+    assert counts["Succeeded"] + counts["Infeasible"] == trials
     assert max(world.pack_sizes) <= most
-    assert world.most_training <= 4
+    assert world.most_training <= world.most_active <= parallel
 
 
 @STUDIES
@@ -194,9 +203,6 @@ def test_a_killed_operator_explains_every_failure(script: Script, kills: list[tu
 def uneven(trials: int) -> Script:
     """Pods that last between two and nine ticks."""
     return {n: [Life(End.RESULT, 2 + n * 5 % 8)] for n in range(trials)}
-
-
-OPTIMIZERS = a_choice("optimizer", values=["adamw", "nesterov"])
 
 
 def test_packs_stay_whole_although_pods_end_at_different_times() -> None:
@@ -263,6 +269,18 @@ def test_a_trial_that_is_drawn_again_never_takes_over_the_result_of_the_one_that
     assert Counter(states(world)) == {"Succeeded": 4}
 
 
+def test_a_trial_that_is_drawn_again_alone_starts_when_the_pack_of_the_one_that_had_its_name_has_ended() -> None:
+    world = a_world({n: [Life(End.RESULT, 6)] for n in range(4)}, budget={**BUDGET, "maxTrials": 4})
+    world.run_ticks(3)
+    world.change_spec(trial=world.study.spec.trial.model_copy(update={"max_packed": 1}))
+    victim = next(name for name, trial in world.trials.items() if trial.spec.index == 0)
+    del world.trials[victim]
+    world.settle()
+    world.trials[victim] = replace(world.trials[victim], uid="another")
+    world.run()
+    assert sorted(world.pack_sizes) == [1, 4]
+
+
 def test_a_result_for_which_the_record_had_no_room_is_had_by_a_pod_of_its_own() -> None:
     world = a_world({1: [Life(End.SILENT)]}, budget={**BUDGET, "maxTrials": 4}).run()
     assert world.pack_sizes == [4, 1, 1, 1, 1]
@@ -270,8 +288,7 @@ def test_a_result_for_which_the_record_had_no_room_is_had_by_a_pod_of_its_own() 
 
 
 def test_trials_that_can_share_no_process_do_not_wait_for_each_other() -> None:
-    space = [a_choice("width", values=["8", "16"], valueType="Integer", role="Nuisance"), RATE]
-    fields = {"hyperparameters": space, "budget": {"maxTrials": 16, "parallelTrials": 4}}
+    fields = {"hyperparameters": [WIDTHS, RATE], "budget": {"maxTrials": 16, "parallelTrials": 4}}
     packed, alone = (a_world(uneven(20), most, **fields).run() for most in (4, 1))
     assert packed.tick <= alone.tick + 2
 

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -208,6 +209,19 @@ def test_a_trial_that_somebody_deletes_is_drawn_again() -> None:
     world.pods = {uid: pod for uid, pod in world.pods.items() if pod.trial != name}
     world.run()
     assert world.trials[name].spec == before
+
+
+def test_a_trial_that_is_drawn_again_starts_when_the_pod_of_the_one_that_had_its_name_has_ended() -> None:
+    world = a_world({0: [Life(End.RESULT, 9)]})
+    world.run_ticks(3)
+    victim = next(name for name, trial in world.trials.items() if trial.spec.index == 0)
+    del world.trials[victim]
+    # The garbage collector deletes its Job, whose pod takes a while to end.
+    (job,) = (job for job in world.jobs.values() if job.trial == victim)
+    world.jobs[job.name] = replace(job, deleting=True)
+    world.settle()
+    world.trials[victim] = replace(world.trials[victim], uid="another")
+    assert Counter(states(world.run())) == {"Succeeded": 6}
 
 
 def test_a_study_that_is_deleted_is_left_alone() -> None:

@@ -44,8 +44,10 @@ def chosen(
     max_trials: int,
     free: int,
     places: Mapping[int, int] = MappingProxyType({}),
+    together: Mapping[int, tuple[int, int]] | None = None,
 ) -> list[tuple[int, int]]:
-    found = next_positions(arms, there, shares(max_trials, len(arms)), free, lambda arm: places.get(arm.number))
+    wanted = shares(max_trials, len(arms))
+    found = next_positions(arms, there, wanted, free, lambda arm: places.get(arm.number), together)
     return [(arm.number, position) for arm, position in found]
 
 
@@ -95,6 +97,34 @@ def test_an_arm_without_a_further_point_gets_none_and_leaves_its_share_to_nobody
     there: list[Progressed], places: dict[int, int], expected: list[tuple[int, int]]
 ) -> None:
     assert chosen(TWO, there, 8, 9, places) == expected
+
+
+@pytest.mark.parametrize(
+    ("arms", "there", "free", "together", "expected"),
+    [
+        # whole packs, by turns
+        (TWO, [], 8, {0: (4, 4), 1: (4, 4)}, [*((0, p) for p in range(4)), *((1, p) for p in range(4))]),
+        # too little room for a pack
+        (ONE, trials("R"), 3, {0: (4, 4)}, []),
+        # packs that differ by one use all places
+        (ONE, [], 3, {0: (1, 2)}, [(0, 0), (0, 1), (0, 2)]),
+        # the last trials are fewer than a pack
+        (ONE, trials("SSSSSSSSSSSSSS"), 2, {0: (4, 4)}, [(0, 14), (0, 15)]),
+        # an arm whose trials share no process waits for nobody
+        (ONE, trials("R"), 2, {}, [(0, 1), (0, 2)]),
+        # the arm that is furthest behind has the first places that are free, however few another needs
+        (TWO, trials("", "SS"), 2, {0: (4, 4), 1: (2, 2)}, []),
+        (TWO, trials("SSSS", ""), 3, {0: (4, 4), 1: (2, 2)}, [(1, 0), (1, 1)]),
+    ],
+)
+def test_trials_that_share_a_process_start_at_once(
+    arms: tuple[Arm, ...],
+    there: list[Progressed],
+    free: int,
+    together: dict[int, tuple[int, int]],
+    expected: list[tuple[int, int]],
+) -> None:
+    assert chosen(arms, there, 16, free, together=together) == expected
 
 
 @pytest.mark.parametrize(
