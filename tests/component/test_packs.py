@@ -312,9 +312,9 @@ def test_no_place_is_left_empty_where_what_runs_at_a_time_is_no_multiple(
 
 
 def test_a_pack_is_whole_where_a_study_turns_to_a_model_in_the_midst_of_it() -> None:
-    search = {"algorithm": "QuasiRandom", "switchTo": {"algorithm": "Bayesian", "afterTrials": 6}}
-    world = a_world(search=search, budget={"maxTrials": 12, "parallelTrials": 4}).run()
-    assert world.pack_sizes == [4] * 3
+    search = {"algorithm": "QuasiRandom", "switchTo": {"algorithm": "Bayesian", "afterTrials": 10}}
+    world = a_world(uneven(16), search=search, budget={"maxTrials": 16, "parallelTrials": 8}).run()
+    assert world.pack_sizes == [4] * 4
 
 
 def test_an_arm_that_ran_out_of_memory_with_two_goes_on_with_one() -> None:
