@@ -272,10 +272,10 @@ OTHER = a_trial(1)
 PACK = a_job(TRIAL, members=(Member(OTHER.name, 3), Member(TRIAL.name, 0)), failed=True, failure="backoff limit")
 
 
-def a_pack_pod(*statuses: RecordStatus, **fields: Any) -> PodView:
-    """Return the pod of OTHER and TRIAL, whose record has these statuses."""
+def a_pack_pod(*statuses: RecordStatus, uid: str = UID, **fields: Any) -> PodView:
+    """Return the pod of OTHER and TRIAL, whose record has these statuses, and its study this uid."""
     texts = [a_record(trial, status=status) for trial, status in zip((OTHER, TRIAL), statuses, strict=False)]
-    record = PackRecord(UID, "hash", tuple(MemberResult.of(FinalRecord.decode(text)) for text in texts))
+    record = PackRecord(uid, "hash", tuple(MemberResult.of(FinalRecord.decode(text)) for text in texts))
     message = record.encode().decode() if statuses else ""
     return a_pod(PACK, **{"members": PACK.members, "pack_hash": "hash", "termination_message": message, **fields})
 
@@ -314,9 +314,10 @@ def test_a_pack_without_a_record_is_read_from_prometheus() -> None:
     [
         a_pack_pod(COMPLETED, exit_code=0),
         a_pack_pod(COMPLETED, COMPLETED, exit_code=0, pack_hash="another"),
+        a_pack_pod(COMPLETED, COMPLETED, exit_code=0, uid="another"),
         a_pack_pod(COMPLETED, COMPLETED, exit_code=0, members=(Member(OTHER.name, 3),)),
     ],
-    ids=["no room for it", "of another pack", "not a member"],
+    ids=["no room for it", "of another pack", "of another study", "not a member"],
 )
 def test_what_a_pack_does_not_say_of_a_trial_is_not_believed(pod: PodView) -> None:
     assert verdict(PACK, pod) == (UNRECORDED, "NoRecord")
