@@ -168,6 +168,18 @@ def test_a_study_with_a_deadline_is_looked_at_when_it_comes() -> None:
     assert conditions(concluded)["Failed"] == ("True", "NoFeasibleTrial")
 
 
+def test_a_study_that_waits_for_a_whole_pack_is_looked_at_when_it_waits_no_longer() -> None:
+    template = {"spec": {"containers": [{"name": "trainer", "image": "localhost/trainer"}]}}
+    study = a_study(trial={"maxPacked": 4, "template": template}, budget={"parallelTrials": 4})
+    ended = a_trial(0, state="Succeeded", result=a_result(), start_time=NOW, completion_time=after(90))
+    trials = [ended, a_trial(1, state="Running", start_time=NOW)]
+    job = a_job(trials[1])
+    waits = decide(a_snapshot(study, trials, [job], [running(job)]))
+    assert waits.new_trials == ()
+    assert waits.look_again_after == seconds(80)
+    assert indices(decide(a_snapshot(study, trials, [job], [running(job)], now=after(180)))) == [2, 3, 4]
+
+
 def test_a_deadline_of_a_fraction_of_a_second_stays_over() -> None:
     status = ACCEPTED.model_copy(update={"start_time": NOW, "duration": StudyDuration(since=NOW)})
     study = a_study(status=status, budget={"maxDuration": "1500ms"})
